@@ -110,6 +110,7 @@ class Grid:
         c1 = int(np.ceil((east - self.left) / self.dx - ROUNDING))
         r0 = int(np.floor((self.top - north) / self.dy + ROUNDING))
         r1 = int(np.ceil((self.top - south) / self.dy - ROUNDING))
+        c1, r1 = max(c1, c0 + 1), max(r1, r0 + 1)  # a box thinner than ROUNDING still touches a cell
         c0, c1, r0, r1 = max(c0, 0), min(c1, self.width), max(r0, 0), min(r1, self.height)
         if c0 >= c1 or r0 >= r1:
             raise BadInputError(
