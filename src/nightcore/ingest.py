@@ -558,7 +558,7 @@ def explain_values(layer: Layer, sensor: Sensor) -> str:
     for row in range(0, layer.grid.height, TILE):
         window = ((row, min(row + TILE, layer.grid.height)), (0, layer.grid.width))
         problems.update(check_values(layer.dataset.read(1, window=window), layer.dataset.nodata, sensor)[1])
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in problems.items())
+    counts = ", ".join(f"{problems[kind]:,} {kind}" for kind in sorted(problems))
     low, high = sensor.valid
     hint = ""
     if set(problems) == {"above range"}:
