@@ -123,7 +123,9 @@ def gini(x: ArrayLike, weights: ArrayLike | None = None, correct: bool = False) 
         `correct` together with `weights`, which need not be counts.
     """
     if correct and weights is not None:
-        raise UsageError("gini(correct=True) needs a number of units, which weights do not give: leave one of them out.")
+        raise UsageError(
+            "gini(correct=True) needs a number of units, which weights do not give: leave one of them out."
+        )
     value = _index("gini", x, weights)
     n = np.size(x)
     return value * n / (n - 1) if correct and n > 1 else value

@@ -48,9 +48,7 @@ class Panel:
         return "\n".join(lines)
 
 
-def join_panel(
-    inequality: pd.DataFrame, controls: pd.DataFrame, entity: str = "province", time: str = "year"
-) -> Panel:
+def join_panel(inequality: pd.DataFrame, controls: pd.DataFrame, entity: str = "province", time: str = "year") -> Panel:
     """Join two tables on (`entity`, `time`) and keep the rows that both have.
 
     Raises
@@ -63,6 +61,8 @@ def join_panel(
     tables = {"the table of inequality": inequality, "the table of controls": controls}
     for name, table in tables.items():
         require_columns(table, keys, name)
+        if table.empty:
+            raise BadInputError(f"{name} has no rows: expected one for each ({entity}, {time}).")
         for key in keys:
             codes(table, key)
         refuse_duplicates(table, keys, name)

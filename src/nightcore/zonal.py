@@ -78,7 +78,8 @@ def zonal(
     if isinstance(data, xr.DataArray):
         if calibration is not None or merge != "mean" or continuity != "none":
             raise UsageError(
-                "calibration, merge and continuity apply to a store, found a DataArray: pass the store, or the array alone."
+                "calibration, merge and continuity apply to a store, found a DataArray: "
+                "pass the store, or the array alone."
             )
         return zonal_of_array(data, coverage, threads, progress)
     store = as_store(data)
@@ -152,3 +153,171 @@ def store_totals(
     touched = [tile for tile in store.tiles() if coverage.touches(tile)]
     shape = (len(coverage), len(recipe.year_start) - 1)
     return add_up(each(sums, touched, threads, progress), shape, bits, 2.0**-MERGED_BITS)
+
+
+def array_totals(
+    values: np.ndarray, coverage: Coverage, grid: Grid, threads: int | None, progress: Progress | None
+) -> Totals:
+    """Sums over all tiles of a (layer, y, x) float stack that a zone touches; `values` may be a dask array."""
+    from nightcore.kernels.zonal import value_bits, zone_sums_values
+
+    cell_area = grid.cell_area()
+    touched = [tile for tile in tiles_of(grid) if coverage.touches(tile)]
+
+    def block(tile: Tile) -> np.ndarray:
+        part = values[:, tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
+        return np.ascontiguousarray(np.asarray(part), dtype=np.float64)
+
+    # the scale of the fixed-point sums follows from the largest value under any zone, so it knows nothing of tiles
+    def largest(tile: Tile) -> float:
+        entries = coverage.block(tile)
+        seen = block(tile).reshape(len(values), -1)[:, entries.pixel]
+        return float(np.max(np.abs(seen), initial=0.0, where=~np.isnan(seen)))
+
+    bits = value_bits(max(each(largest, touched, threads, None), default=0.0))
+
+    def sums(tile: Tile):
+        entries = coverage.block(tile)
+        zones, local = np.unique(entries.zone, return_inverse=True)
+        area = cell_area[tile.row : tile.row + tile.height]
+        return zones, zone_sums_values(
+            block(tile), entries.pixel, local.astype(np.int32), entries.weight, area, len(zones), bits
+        )
+
+    return add_up(each(sums, touched, threads, progress), (len(coverage), len(values)), bits, 1.0)
+
+
+def each(work: Callable[[Tile], Any], tiles: Sequence[Tile], threads: int | None, progress: Progress | None) -> list:
+    """`work` of every tile, in the order of the tiles; kernels let go of the GIL, so threads run beside each other."""
+    done = []
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        for result in pool.map(work, tiles):
+            done.append(result)
+            if progress:
+                progress(len(done), len(tiles))
+    return done
+
+
+def add_up(parts: Iterable[tuple[np.ndarray, Any]], shape: tuple[int, int], bits: int, unit: float) -> Totals:
+    """Exact sums over tiles, turned into floats once at the end.
+
+    Parameters
+    ----------
+    parts : (zones, sums) per tile
+        `zones` (k,) index into the coverage's ids, `sums` of (k, layer) arrays from the kernels.
+    shape : (zone, layer)
+    bits : int
+        Sums are in units of 2**-bits.
+    unit : float
+        Value of one step of `low` and `high`.
+    """
+    from nightcore.kernels.zonal import ExactSum
+
+    names = ("total", "cells", "total_area", "area", "lit", "saturated", "missing")
+    exact = {name: ExactSum(shape) for name in names}
+    low, high = np.full(shape, np.nan), np.full(shape, np.nan)
+    for zones, sums in parts:
+        for name in names:
+            if getattr(sums, name) is not None:
+                exact[name].add(zones, getattr(sums, name))
+        low[zones] = np.fmin(low[zones], sums.low)
+        high[zones] = np.fmax(high[zones], sums.high)
+    return Totals(**{name: exact[name].value(bits) for name in names}, low=low * unit, high=high * unit)
+
+
+def tidy(
+    totals: Totals, coverage: Coverage, layer: tuple[str, np.ndarray] | None, provenance: dict[str, Any]
+) -> pd.DataFrame:
+    """One row a zone and layer; shares and means of nothing are NaN."""
+    import pandas as pd
+
+    n_zone, n_layer = totals.cells.shape
+    frame = pd.DataFrame({"zone": np.repeat(np.array(coverage.ids, object), n_layer)}).infer_objects()
+    for column in coverage.attributes:
+        frame[column] = coverage.attributes[column].repeat(n_layer).to_numpy()
+    if layer is not None:
+        frame[layer[0]] = np.tile(layer[1], n_zone)
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is the NaN that is wanted
+        columns = {
+            "sum": totals.total,
+            "cells": totals.cells,
+            "mean": totals.total / totals.cells,
+            "sum_area": totals.total_area,
+            "area_km2": totals.area,
+            "mean_area": totals.total_area / totals.area,
+            "lit_share": totals.lit / totals.cells,
+            "saturated_share": None if totals.saturated is None else totals.saturated / totals.cells,
+            "missing_share": totals.missing / (totals.cells + totals.missing),
+            "min": totals.low,
+            "max": totals.high,
+        }
+    for name, values in columns.items():
+        if values is not None:
+            frame[name] = values.ravel()
+    frame.attrs["provenance"] = provenance
+    return frame
+
+
+def zonal_of_array(
+    array: xr.DataArray, coverage: Coverage, threads: int | None, progress: Progress | None
+) -> pd.DataFrame:
+    """`zonal` of any raster stack or image."""
+    grid = grid_of(array)
+    refuse_other_grid(coverage, grid)
+    if array.dims[-2:] != ("y", "x") or array.ndim not in (2, 3):
+        raise BadInputError(
+            f"the array has dimensions {', '.join(map(str, array.dims))}: "
+            f"expected (layer, y, x) or (y, x); transpose it."
+        )
+    layer = None
+    if array.ndim == 3:
+        name = str(array.dims[0])
+        per_layer = [str(c) for c in array.coords if array.coords[c].dims == (name,)]
+        column = "year" if "year" in per_layer and array.coords["year"].to_index().is_unique else name
+        layer = (column, array.coords[column].values if column in per_layer else np.arange(array.shape[0]))
+    fill = array.attrs.get("_FillValue")
+    if fill is not None and not np.isnan(fill):
+        array = array.where(array != fill)
+    values = array.data if array.ndim == 3 else array.data[None]
+    totals = array_totals(values, coverage, grid, threads, progress)
+    return tidy(totals, coverage, layer, {"nightcore": __version__, "coverage": provenance_of(coverage)})
+
+
+def provenance_of(coverage: Coverage) -> dict[str, Any]:
+    return {"rule": coverage.rule, "zones": len(coverage), "sha256": coverage.hash}
+
+
+def refuse_other_grid(coverage: Coverage, grid: Grid) -> None:
+    """Weights of one grid mean nothing on another."""
+    own = coverage.grid
+    column, row = own.offset_of(grid)
+    if own.shape != grid.shape or not own.same_pixel(grid) or max(abs(column), abs(row)) > ROUNDING:
+        raise BadInputError(
+            f"the coverage was made for {own}, the data have {grid}: make it again with coverage(zones, data)."
+        )
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV (with `<name>.provenance.json` beside it) or Parquet (provenance inside), by its ending.
+
+    The same table gives the same bytes; numbers in CSV read back to the same bits.
+    """
+    path = Path(path)
+    provenance = json.dumps(table.attrs.get("provenance", {}), indent=1, sort_keys=True)
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        bare = table.copy()
+        bare.attrs = {}
+        arrow = pa.Table.from_pandas(bare, preserve_index=False)
+        arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"nightcore": provenance.encode()})
+        pq.write_table(arrow, path)
+    elif path.suffix == ".csv":
+        table.to_csv(path, index=False, lineterminator="\n")
+        path.with_name(path.name + ".provenance.json").write_text(provenance + "\n", encoding="utf-8")
+    else:
+        raise UsageError(f"{path} ends in '{path.suffix}': tables are written as .csv or .parquet.")

@@ -1,0 +1,113 @@
+"""Fixed effects as a projection: values net of entity effects, of time effects, or of both.
+
+All functions take (n,) or (n, k) float values and (n,) dense integer codes 0.., and return new arrays.  With both
+effects the panel may be unbalanced: the time effects that remain after the entity means are taken out are solved for
+exactly (D. Wansbeek, A. Kapteyn (1989), "Estimation of the error-components model with incomplete panels",
+J. Econom. 41, 341-361, eq. 2.9), not iterated.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Share of the largest eigenvalue below which a direction of the time effects is not identified.  Eigenvalues that
+# are zero come out near 1e-15; a chain of a thousand periods that overlap by one entity still has 1e-6.
+SINGULAR = 1e-10
+
+# A column is absorbed, or collinear with those before it, where this share of its length is left of it.  Rounding
+# leaves 1e-15 to 1e-13; real data with less left than this have no digits to estimate from.
+COLLINEAR = 1e-9
+
+
+def group_means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """(groups,) or (groups, k) means."""
+    count = np.bincount(code)
+    columns = values.reshape(len(values), -1)
+    sums = [np.bincount(code, column) for column in columns.T]
+    means = np.column_stack(sums) / count[:, None] if sums else np.empty((count.size, 0))
+    return means.reshape(count.size, *values.shape[1:])
+
+
+def demean(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Values less the mean of their group."""
+    return values - group_means(values, code)[code]
+
+
+def _time_system(entity: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """(t, t) cross product of time dummies after their entity means are taken out."""
+    n, t = entity.max() + 1, time.max() + 1
+    crossing = np.bincount(entity * t + time, minlength=n * t).reshape(n, t).astype(float)
+    return np.diag(crossing.sum(axis=0)) - crossing.T @ (crossing / crossing.sum(axis=1, keepdims=True))
+
+
+def time_effects(values: np.ndarray, entity: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """(t,) or (t, k) least-squares time effects beside free entity effects, summing to zero where connected."""
+    net = demean(values, entity)
+    count = np.bincount(time)
+    sums = group_means(net, time) * (count[:, None] if values.ndim == 2 else count)
+    return np.linalg.pinv(_time_system(entity, time), rcond=SINGULAR, hermitian=True) @ sums
+
+
+def absorb(values: np.ndarray, entity: np.ndarray | None, time: np.ndarray | None) -> np.ndarray:
+    """Values net of the effects whose codes are given, or of the overall mean where neither is."""
+    if entity is None and time is None:
+        return values - values.mean(axis=0)
+    if entity is None:
+        return demean(values, time)
+    if time is None:
+        return demean(values, entity)
+    return demean(values - time_effects(values, entity, time)[time], entity)
+
+
+def absorbed_rank(entity: np.ndarray | None, time: np.ndarray | None) -> int:
+    """Number of coefficients that `absorb` estimates, the constant included; n + t - 1 in a connected panel."""
+    if entity is None and time is None:
+        return 1
+    if entity is None or time is None:
+        return int((time if entity is None else entity).max()) + 1
+    eigenvalues = np.linalg.eigvalsh(_time_system(entity, time))
+    return int(entity.max()) + 1 + int((eigenvalues > SINGULAR * eigenvalues.max()).sum())
+
+
+def split_columns(X: np.ndarray, net: np.ndarray) -> tuple[list[int], list[int], list[int]]:
+    """Indices of the columns to keep, of those absorbed, and of those collinear with kept ones before them.
+
+    X (n, k) as observed, net (n, k) after `absorb`; earlier columns have precedence, as in Stata.
+    """
+    kept: list[int] = []
+    absorbed: list[int] = []
+    collinear: list[int] = []
+    basis = np.empty((len(X), 0))
+    for j, column in enumerate(net.T):
+        length = np.linalg.norm(column)
+        if length <= COLLINEAR * np.linalg.norm(X[:, j]):
+            absorbed.append(j)
+            continue
+        rest = column / length
+        for _ in range(2):  # twice is enough: the second pass removes the rounding of the first
+            rest = rest - basis @ (basis.T @ rest)
+        left = np.linalg.norm(rest)
+        if left <= COLLINEAR:
+            collinear.append(j)
+        else:
+            kept.append(j)
+            basis = np.column_stack([basis, rest / left])
+    return kept, absorbed, collinear
+
+
+def singletons(entity: np.ndarray, time: np.ndarray | None) -> np.ndarray:
+    """(n,) mask of rows alone in their entity or period, until none is left alone (S. Correia (2015), reghdfe)."""
+    alone = np.zeros(entity.size, bool)
+    while True:
+        before = alone.sum()
+        for code in (entity, time):
+            if code is not None:
+                alone |= np.bincount(code, ~alone)[code] == 1
+        if alone.sum() == before:
+            return alone
+
+
+def nested(inner: np.ndarray, outer: np.ndarray) -> bool:
+    """True where every group of `inner` lies in one group of `outer`."""
+    pairs = np.unique(inner * (int(outer.max()) + 1) + outer)
+    return pairs.size == np.unique(inner).size

@@ -1,0 +1,415 @@
+"""The command line: results on stdout, everything else on stderr, exit codes as documented in docs/exit-codes.md."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nightcore import __version__
+from nightcore.errors import InterruptedRunError, NightcoreError, ResourceError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def say(sentence: str) -> None:
+    print(f"nightcore: {sentence}", file=sys.stderr, flush=True)
+
+
+class Progress:
+    """One line on stderr: share done, rate and remaining time; only where a person is looking."""
+
+    def __init__(self, what: str, every: float = 0.2):
+        self.what, self.every = what, every
+        self.began = self.shown = time.monotonic()
+        self.live = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self.live or (done < total and now - self.shown < self.every):
+            return
+        self.shown = now
+        left = (now - self.began) / done * (total - done)
+        end = "\n" if done == total else ""
+        print(f"\r{self.what}: {done}/{total} tiles, {left:.0f} s left ", end=end, file=sys.stderr, flush=True)
+
+
+def show(result: dict[str, Any] | pd.DataFrame, as_json: bool, text: str) -> None:
+    """Print a result, for people or for programs."""
+    if not as_json:
+        print(text)
+    elif isinstance(result, dict):
+        print(json.dumps(result, indent=1))
+    else:
+        print(result.to_json(orient="records", indent=1))
+
+
+# --- commands -----------------------------------------------------------------------------------------------------
+
+
+def box(text: str) -> tuple[float, float, float, float]:
+    west, south, east, north = (float(part) for part in text.split(","))
+    return west, south, east, north
+
+
+def add_demo(steps) -> None:
+    step = command(
+        steps,
+        "demo",
+        "a generated world from GeoTIFFs to a regression table and a report",
+        "nightcore demo --out demo",
+    )
+    step.add_argument("--out", type=Path, default=Path("demo"), help="folder of the report and of all files made")
+    step.add_argument("--seed", type=int, default=7, help="another seed is another world")
+    step.set_defaults(run=run_demo)
+
+
+def run_demo(args) -> None:
+    from nightcore.demo import demo
+
+    result = demo(args.out, args.seed, say)
+    show(result.summary, args.json, result.text)
+
+
+def add_ingest(steps) -> None:
+    step = command(
+        steps,
+        "ingest",
+        "GeoTIFFs, .tif.gz, .tar, .tgz or folders of them -> one store",
+        "nightcore ingest downloads/ zarr_store/lights.zarr --bbox 18.5,33.8,30.4,43.3",
+    )
+    step.add_argument("sources", type=Path, nargs="*", help="files, archives and folders; none with --catalog")
+    step.add_argument("store", type=Path, help="folder to write, e.g. zarr_store/lights.zarr")
+    step.add_argument("--catalog", type=Path, help="CSV of path,satellite,year for files with other names")
+    step.add_argument("--bbox", type=box, metavar="W,S,E,N", help="keep only cells that touch this box [degrees]")
+    step.add_argument("--allow-missing", action="store_true", help="accept fewer than all 34 composites")
+    step.add_argument("--overwrite", action="store_true", help="replace a finished store")
+    step.add_argument("--threads", type=int, help="default: all processors")
+    step.set_defaults(run=run_ingest)
+
+
+def run_ingest(args) -> None:
+    from nightcore.ingest import ingest
+
+    if not args.sources and args.catalog is None:
+        raise UsageError(f"only {args.store} was given: expected sources, then the store to write.")
+    store = ingest(
+        args.sources,
+        args.store,
+        catalog=args.catalog,
+        bbox=args.bbox,
+        allow_missing=args.allow_missing,
+        overwrite=args.overwrite,
+        threads=args.threads,
+        progress=Progress("ingest"),
+        say=say,
+    )
+    show(
+        {"store": str(store.path), "composites": list(store.composites), "sha256": store.hash},
+        args.json,
+        f"{store.path}: {len(store.composites)} composites on {store.grid}",
+    )
+
+
+def add_info(steps) -> None:
+    step = command(steps, "info", "what is inside a store", "nightcore info zarr_store/lights.zarr")
+    step.add_argument("store", type=Path)
+    step.set_defaults(run=run_info)
+
+
+def run_info(args) -> None:
+    from dataclasses import asdict
+
+    from nightcore.store import Store
+
+    store = Store(args.store)
+    packed = sum(size for size, _ in store.manifest["files"].values())
+    cells = store.grid.width * store.grid.height
+    lines = [
+        f"{store.path}",
+        f"  sensor      {store.sensor.name} {store.sensor.variable}, "
+        f"DN {store.sensor.valid[0]}..{store.sensor.valid[1]}, {store.sensor.nodata} = never observed",
+        f"  grid        {store.grid}",
+        f"  chunks      {len(store.tiles())} tiles of all composites, {packed / 1e6:.1f} MB "
+        f"({cells * len(store.composites) / 1e6:.1f} MB of pixels)",
+        f"  written by  nightcore {store.manifest['nightcore']}, sha256 {store.hash[:16]}",
+        f"  composites  {len(store.composites)}",
+    ]
+    for c in store.details:
+        shift = f"  shifted by {c.dx:+.3g}, {c.dy:+.3g} cells" if c.dx or c.dy else ""
+        lines.append(f"    {c.name}  {c.source}  {c.size:,} bytes  sha256 {c.sha256[:12]}{shift}")
+    result = {
+        "store": str(store.path),
+        "sensor": store.sensor.name,
+        "grid": asdict(store.grid),
+        "bytes": packed,
+        "sha256": store.hash,
+        "composites": [asdict(c) for c in store.details],
+    }
+    show(result, args.json, "\n".join(lines))
+
+
+def add_verify(steps) -> None:
+    step = command(steps, "verify", "compare a store with its manifest", "nightcore verify zarr_store/lights.zarr")
+    step.add_argument("store", type=Path)
+    step.add_argument("--fast", action="store_true", help="sizes only, not hashes")
+    step.set_defaults(run=run_verify)
+
+
+def run_verify(args) -> None:
+    from nightcore.errors import IntegrityError
+    from nightcore.store import Store
+
+    store = Store(args.store)
+    bad = store.verify(full=not args.fast)
+    files = len(store.manifest["files"])
+    how = "sizes" if args.fast else "hashes"
+    show(
+        {"store": str(store.path), "files": files, "damaged": bad},
+        args.json,
+        "\n".join(bad) or f"{files} files: {how} agree",
+    )
+    if bad:
+        raise IntegrityError(f"{store.path}: {len(bad)} of {files} files are damaged; ingest the sources again.")
+
+
+def add_methods(steps) -> None:
+    step = command(steps, "methods", "the published calibrations, with citation", "nightcore methods")
+    step.set_defaults(run=run_methods)
+
+
+def run_methods(args) -> None:
+    from nightcore.calibration import METHODS
+
+    rows = [
+        {"method": method.name, "composites": len(method.coefficients), "doi": method.doi, "title": method.title}
+        for method in METHODS.values()
+    ]
+    text = "\n".join(f"{r['method']:<12} {r['composites']:>3} composites  {r['title']}  doi:{r['doi']}" for r in rows)
+    show({"methods": rows}, args.json, text)
+
+
+def add_calibrate(steps) -> None:
+    step = command(
+        steps,
+        "calibrate",
+        "fit coefficients for every composite in a region",
+        "nightcore calibrate lights.zarr --region site.gpkg --reference F16_20051128-20061224_rad_v4.avg_vis.tif",
+    )
+    step.add_argument("store", type=Path)
+    step.add_argument("--form", default="cao2015", help="cao2015: DN' = a DN**b (default)")
+    step.add_argument("--region", type=Path, required=True, help="polygons of the invariant region")
+    step.add_argument("--reference", type=Path, required=True, help="radiance-calibrated GeoTIFF on the same grid")
+    step.add_argument("--estimator", default="loglog", help="loglog (default) or nls")
+    step.add_argument("--saturated", default="drop", help="drop (default) or keep cells at the 6-bit ceiling")
+    step.add_argument("--out", type=Path, default=Path("coefficients.csv"), help="accepted by zonal, lights, compare")
+    step.set_defaults(run=run_calibrate)
+
+
+def run_calibrate(args) -> None:
+    from nightcore.calibration import fit_calibration
+
+    fitted = fit_calibration(
+        args.form,
+        args.store,
+        region=args.region,
+        reference=args.reference,
+        estimator=args.estimator,
+        saturated=args.saturated,
+    )
+    fitted.save(args.out)
+    say(f"wrote {args.out}")
+    show(fitted.report, args.json, fitted.report.to_string(index=False))
+
+
+def add_lights(steps) -> None:
+    step = command(
+        steps,
+        "lights",
+        "write annual rasters, as Zarr or one GeoTIFF a year",
+        "nightcore lights lights.zarr --calibration elvidge2014 --out annual.zarr",
+    )
+    add_recipe(step)
+    step.add_argument("--bbox", type=box, metavar="W,S,E,N", help="only cells that touch this box [degrees]")
+    step.add_argument("--out", type=Path, required=True, help="NAME.zarr, or a folder for GeoTIFFs")
+    step.set_defaults(run=run_lights)
+
+
+def run_lights(args) -> None:
+    from nightcore.lights import annual_lights, write_lights
+
+    cube = annual_lights(args.store, args.calibration, args.merge, args.continuity, args.bbox, args.missing)
+    tell_dropped(cube.attrs["nightcore"])
+    write_lights(cube, args.out)
+    show({"lights": str(args.out), "shape": list(cube.shape)}, args.json, f"{args.out}: {cube.sizes['year']} years")
+
+
+def add_zonal(steps) -> None:
+    step = command(
+        steps,
+        "zonal",
+        "light of every zone in every year",
+        "nightcore zonal lights.zarr --zones cities.gpkg --id code --keep province --calibration elvidge2014 "
+        "--out city_lights.csv",
+    )
+    add_recipe(step)
+    add_zones(step)
+    step.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the zones to carry along")
+    step.add_argument("--threads", type=int, help="default: all processors; the table does not depend on it")
+    step.add_argument("--out", type=Path, help="city_lights.csv or .parquet; without it the table is printed as CSV")
+    step.set_defaults(run=run_zonal)
+
+
+def run_zonal(args) -> None:
+    from nightcore.store import Store
+    from nightcore.zonal import write_table, zonal
+    from nightcore.zones import coverage
+
+    store = Store(args.store)
+    cover = coverage(args.zones, store, args.id, args.rule, args.keep, args.reproject)
+    table = zonal(
+        store,
+        cover,
+        args.calibration,
+        args.merge,
+        args.continuity,
+        args.missing,
+        args.threads,
+        Progress("zonal"),
+    )
+    tell_dropped(table.attrs["provenance"])
+    if args.out is None:
+        show(table, args.json, table.to_csv(index=False).rstrip())
+        return
+    write_table(table, args.out)
+    years = table["year"]
+    show(
+        {"table": str(args.out), "rows": len(table), "zones": len(cover)},
+        args.json,
+        f"{args.out}: {len(cover)} zones x {years.nunique()} years ({years.min()}-{years.max()})",
+    )
+
+
+def add_compare(steps) -> None:
+    step = command(
+        steps,
+        "compare",
+        "how well two satellites of one year agree under each calibration (NDI)",
+        "nightcore compare lights.zarr --zones cities.gpkg --methods raw elvidge2014 wu2013",
+    )
+    step.add_argument("store", type=Path)
+    step.add_argument("--methods", nargs="+", required=True, help="names of methods, or files of fitted ones")
+    add_zones(step)
+    step.set_defaults(run=run_compare)
+
+
+def run_compare(args) -> None:
+    from nightcore.compare import compare
+    from nightcore.store import Store
+    from nightcore.zones import coverage
+
+    store = Store(args.store)
+    cover = coverage(args.zones, store, args.id, args.rule, (), args.reproject)
+    board = compare(store, args.methods, cover)
+    show(board, args.json, board.to_string(index=False, float_format="{:.4f}".format))
+
+
+# --- shared options -----------------------------------------------------------------------------------------------
+
+
+def add_recipe(step) -> None:
+    step.add_argument("store", type=Path)
+    step.add_argument("--calibration", required=True, help="a name from `nightcore methods`, or a file of `calibrate`")
+    step.add_argument("--merge", default="mean", help="two satellites of a year: mean (default), either_zero, ...")
+    step.add_argument("--continuity", default="none", help="between years: none (default), sequential, fixpoint, ...")
+    step.add_argument(
+        "--missing",
+        default="raise",
+        choices=("raise", "drop"),
+        help="composites without coefficients: an error (default), or left out",
+    )
+
+
+def add_zones(step) -> None:
+    step.add_argument("--zones", type=Path, required=True, help="polygon file in EPSG:4326")
+    step.add_argument("--id", help="column of unique zone ids; without it zones are numbered from 0")
+    step.add_argument("--rule", default="exact", help="exact (share of each cell, default) or centre (as GDAL)")
+    step.add_argument("--reproject", action="store_true", help="bring polygons of another CRS to EPSG:4326")
+
+
+def tell_dropped(provenance: dict[str, Any]) -> None:
+    if provenance["dropped"]:
+        names = ", ".join(provenance["dropped"])
+        say(f"left out, because {provenance['calibration']['name']} has no coefficients for them: {names}")
+
+
+def command(steps, name: str, what: str, example: str) -> argparse.ArgumentParser:
+    step = steps.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".", epilog=f"example: {example}")
+    step.add_argument("--json", action="store_true", help="print the result as JSON")
+    return step
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="nightcore",
+        description="Night-time lights from annual composites to city means.",
+        epilog="example: nightcore demo --out demo",
+    )
+    top.add_argument("--version", action="version", version=f"nightcore {__version__}")
+    steps = top.add_subparsers(required=True, metavar="COMMAND")
+    for add in (
+        add_demo,
+        add_ingest,
+        add_info,
+        add_verify,
+        add_methods,
+        add_calibrate,
+        add_lights,
+        add_zonal,
+        add_compare,
+    ):
+        add(steps)
+    return top
+
+
+def interrupt(number: int, frame: Any) -> None:
+    """SIGTERM, as batch systems send it, stops a run as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit code; what a user can put right is one sentence, never a traceback."""
+    args = parser().parse_args(argv)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        args.run(args)
+    except NightcoreError as error:
+        say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("stopped; nothing unfinished was published, run the same command again")
+        return InterruptedRunError.exit_code
+    except MemoryError:
+        say("memory is exhausted: use a smaller window (--bbox) or fewer threads")
+        return ResourceError.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away, as `head` does
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        say(f"cannot write {error.filename or ''} ({error.strerror}): free space or choose another folder")
+        return ResourceError.exit_code
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

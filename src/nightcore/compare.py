@@ -1,0 +1,89 @@
+"""How well calibrations agree with themselves: the normalised difference index of overlapping years.
+
+NDI of a year = |TL_a - TL_b| / (TL_a + TL_b), TL the sum of calibrated DN over all scored zones; 0 is best.
+J. Wu et al. (2013), Int. J. Remote Sens. 34, 7356-7368, doi:10.1080/01431161.2013.820365.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nightcore.errors import BadInputError
+from nightcore.lights import as_calibration
+from nightcore.store import Store, as_store
+from nightcore.zonal import composite_totals
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from nightcore.calibration import Calibration
+    from nightcore.zones import Coverage
+
+
+def compare(
+    store: Store | str | Path | xr.Dataset, methods: Sequence[Calibration | str | Path], zones: Coverage
+) -> pd.DataFrame:
+    """Score calibrations on the overlapping years of a store.
+
+    Parameters
+    ----------
+    store : path, Store or Dataset of `open_store`
+    methods : sequence of Calibration, name or file
+    zones : Coverage
+        Zones that are scored.
+
+    Returns
+    -------
+    DataFrame
+        One row a method: method, composites, pairs (overlapping years that it knows both satellites of), ndi (mean
+        over them), ndi_worst, ndi_zone (mean over years and lit zones of the NDI of each zone).
+
+    Raises
+    ------
+    BadInputError
+        The store has no overlapping year.
+    """
+    import pandas as pd
+
+    store = as_store(store)
+    if len(set(store.years)) == len(store.years):
+        raise BadInputError(f"{store.path} has no year with two satellites, so there is nothing to compare.")
+    rows = []
+    for method in map(as_calibration, methods):
+        names, sums = composite_totals(store, zones, method)
+        pairs = overlapping(names)
+        by_year = np.array([ndi(sums[:, a].sum(), sums[:, b].sum()) for a, b in pairs])
+        by_zone = np.concatenate([ndi(sums[:, a], sums[:, b]) for a, b in pairs]) if pairs else np.array([])
+        rows.append(
+            {
+                "method": method.name,
+                "composites": len(names),
+                "pairs": len(pairs),
+                "ndi": mean_of_known(by_year),
+                "ndi_worst": by_year.max() if len(by_year) else np.nan,
+                "ndi_zone": mean_of_known(by_zone),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def overlapping(names: Sequence[str]) -> list[tuple[int, int]]:
+    """Places of all pairs of composites of one year."""
+    return [(a, b) for a, b in combinations(range(len(names)), 2) if names[a][-4:] == names[b][-4:]]
+
+
+def ndi(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """|one - other| / (one + other); NaN where both are dark."""
+    with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is the NaN that is wanted
+        return np.abs(one - other) / (one + other)
+
+
+def mean_of_known(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
