@@ -22,7 +22,7 @@ _HOME = {
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = [  # noqa: PLE0604, RUF022 - spelt out for readers and type checkers, in the order of the modules
+__all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the order of the modules
     "BadInputError",
     "EconError",
     "EstimationError",

@@ -110,7 +110,7 @@ def run_regress(args: argparse.Namespace) -> None:
     if args.format != "summary" and args.format not in FORMATS:
         raise UsageError(f"there is no format {args.format!r}: choose among {', '.join(('summary', *FORMATS))}.")
     estimate = fit(
-        read_table(args.panel, (args.entity,)),
+        read_table(args.panel, (args.entity, args.cluster)),
         args.formula,
         estimator=args.estimator,
         entity=args.entity,

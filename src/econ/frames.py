@@ -74,13 +74,12 @@ def codes(table: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
             f"column {column!r} is empty in {missing.sum():,} of {len(series):,} rows "
             f"({offenders(table, missing)}): every row needs one; fill it in or leave these rows out."
         )
-    try:
-        code, levels = pd.factorize(series, sort=True)
-    except TypeError:
-        kinds = sorted({type(value).__name__ for value in series})
+    kinds = sorted({type(value).__name__ for value in series}) if series.dtype == object else []
+    if len(kinds) > 1:
         raise BadInputError(
-            f"column {column!r} mixes {' and '.join(kinds)}: expected names of one kind; convert it first."
-        ) from None
+            f"column {column!r} mixes {' and '.join(kinds)}: expected names of one kind, 1 is not '1'; convert it."
+        )
+    code, levels = pd.factorize(series, sort=True)
     return code, pd.Index(levels)
 
 
@@ -108,7 +107,7 @@ def offenders(table: pd.DataFrame, mask: np.ndarray, keys: Sequence[str] = ()) -
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def read_table(path: Path, names: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: Path, names: Sequence[str | None] = ()) -> pd.DataFrame:
     """Read .csv (UTF-8) or .parquet; columns in `names` are text, so that a code "007" keeps its zeros."""
     suffix = path.suffix.lower()
     if suffix not in READERS:
@@ -127,7 +126,7 @@ def read_table(path: Path, names: Sequence[str] = ()) -> pd.DataFrame:
     return table
 
 
-def _read_csv(path: Path, names: Sequence[str]) -> pd.DataFrame:
+def _read_csv(path: Path, names: Sequence[str | None]) -> pd.DataFrame:
     header = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns)
     return pd.read_csv(
         path,
@@ -135,7 +134,6 @@ def _read_csv(path: Path, names: Sequence[str]) -> pd.DataFrame:
         keep_default_na=False,
         na_values={column: [""] if column in names else MISSING_MARKS for column in header},
         dtype={column: str for column in header if column in names},
-        float_precision="round_trip",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -42,9 +43,8 @@ def significant(value: float, digits: int) -> str:
     """A number with so many significant digits, without an exponent where it has fewer than six leading zeros."""
     if np.isnan(value):
         return ""
-    if value != 0 and not 1e-6 <= abs(value) < 1e9:
-        return f"{value:.{digits - 1}e}"
-    return np.format_float_positional(value, digits, unique=False, fractional=False, trim="k").rstrip(".")
+    text = f"{value:.{digits - 1}e}"
+    return format(Decimal(text), "f") if value == 0 or 1e-6 <= abs(value) < 1e9 else text
 
 
 def regression_table(
@@ -102,9 +102,11 @@ def regression_table(
     notes = [f"{BELOW[below][1]} in brackets"]
     if stars:
         notes[0] += "; " + ", ".join(f"{mark} p < {p:g}" for p, mark in sorted(stars, reverse=True))
-    table.attrs["notes"] = notes + [
-        f"{number} {note}" for number, est in zip(numbers, estimates, strict=True) for note in est.notes
-    ]
+    shared: dict[str, list[str]] = {}
+    for number, est in zip(numbers, estimates, strict=True):
+        for note in est.notes:
+            shared.setdefault(note, []).append(number)
+    table.attrs["notes"] = notes + [f"{', '.join(columns)}: {note}" for note, columns in shared.items()]
     return table
 
 
@@ -196,7 +198,7 @@ NUMBER = re.compile(r"(\(?)(-?)([0-9][0-9.]*(?:e[+-]?[0-9]+)?)(\**)(\)?)")
 
 
 def to_latex(table: pd.DataFrame) -> str:
-    """A booktabs tabular (needs \\usepackage{booktabs}); every label and cell is escaped."""
+    r"""A booktabs tabular (needs \usepackage{booktabs}), all text escaped, with its notes as paragraphs below."""
     lines = [
         rf"\begin{{tabular}}{{l{'c' * len(table.columns)}}}",
         r"\toprule",
@@ -206,10 +208,10 @@ def to_latex(table: pd.DataFrame) -> str:
         if new:
             lines.append(r"\midrule")
         lines.append(" & ".join([_latex(label), *map(_latex_cell, cells)]) + r" \\")
-    lines.append(r"\bottomrule")
-    span = len(table.columns) + 1
-    lines += [rf"\multicolumn{{{span}}}{{l}}{{\footnotesize {_latex(note)}}} \\" for note in _notes(table)]
-    return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    # below the tabular, where long notes break into lines
+    lines += [rf"\par{{\footnotesize {_latex(note)}\par}}" for note in _notes(table)]
+    return "\n".join(lines) + "\n"
 
 
 def _latex(text: str) -> str:

@@ -1,7 +1,9 @@
 """A generated world with planted truth: cities, provinces, sensors and a panel, written as files like the real ones.
 
-The design follows H. Cao, X. Li, L. Tong (2021), who make saturated and unsaturated twins of one scene, and carries it
-on to a regression: light of cities -> 34 composites, so that whatever is estimated at the end of the line is known.
+H. Cao, X. Li, Z. Tong (2021), "Impact of image saturation on radiometric intercalibration of DMSP/OLS nighttime light
+images", IEEE J. Sel. Top. Appl. Earth Obs. Remote Sens. 14, 7948-7960, doi:10.1109/JSTARS.2021.3101837, make composites
+with and without saturation of one scene. Here the scene is made up too, and the chain goes on to a regression: light of
+cities -> 34 composites, so that whatever is estimated at the end of the line is known.
 
 The chain is linear where a truth is planted. A city's light is a fixed shape with mean 1 times its planted mean. In a
 province with level L the city means are L (1 + g z), where z has mean 0 and mean difference 1; hence their Gini is g,
@@ -44,6 +46,7 @@ PROVINCES = (
 BLOCKS = 4  # provinces along each side of the grid
 ONE_CITY = ("Birch", "Elm", "Linden", "Oak")
 SITE = "Linden"  # its light is the same in all years
+SITE_LEVEL = 13.0  # [DN of the radiance-calibrated product] mean; its cores then just saturate
 SITE_MARGIN = 6  # [cells] further from the neighbours than the blur reaches
 
 # Signs and magnitudes of table 2, column 6 of the study: forward linkages narrow, backward linkages widen.
@@ -51,29 +54,29 @@ COEFFICIENTS = {"forward": -0.08, "backward": 0.70, "openness": 0.03}
 # Median of each variable, and standard deviations of its logarithm between provinces, between years, and of its
 # persistent remainder; they give about the means and ranges of table 1 of the study.
 REGRESSORS = {
-    "forward": (0.160, 0.35, 0.10, 0.28),
-    "backward": (0.048, 0.22, 0.08, 0.16),
-    "openness": (0.180, 0.45, 0.10, 0.35),
+    "forward": (0.155, 0.30, 0.10, 0.28),
+    "backward": (0.047, 0.22, 0.08, 0.14),
+    "openness": (0.180, 0.45, 0.10, 0.36),
 }
 PERSISTENCE = 0.7  # first-order autocorrelation of the remainder
-SHOCK = 0.010  # [Gini] standard deviation of what the variables do not explain
+SHOCK = 0.012  # [Gini] standard deviation of what the variables do not explain
 
 # R = a DN**b: (a, b) of a satellite, and how much its years scatter. Neighbours differ by about a quarter in a, so
 # that raw totals of one year differ as in the real series (NDI about 0.1).
 CURVES = {
-    "F10": (0.80, 1.20),
-    "F12": (0.62, 1.22),
-    "F14": (0.82, 1.18),
-    "F15": (0.64, 1.21),
-    "F16": (0.80, 1.17),
-    "F18": (0.60, 1.20),
+    "F10": (0.85, 1.20),
+    "F12": (0.60, 1.22),
+    "F14": (0.86, 1.18),
+    "F15": (0.62, 1.21),
+    "F16": (0.84, 1.17),
+    "F18": (0.74, 1.20),
 }
 CURVE_SCATTER = (0.05, 0.015)  # of ln a and of b
 
 BLUR = 1.5  # [cells] standard deviation of the point spread; the OLS footprint is about 5 km, a cell 0.9 km
 GAIN_NOISE = 0.03  # relative
 READ_NOISE = 0.25  # [DN]
-DETECTION = (2.8, 0.7)  # [DN] mean and standard deviation of the light below which stable lights show 0
+DETECTION = (2.8, 0.9)  # [DN] mean and standard deviation of the light below which stable lights show 0
 
 NOT_OBSERVED = DMSP_OLS.nodata
 NORTH_MISSING = ("F121997", "F121998", "F121999")
@@ -112,8 +115,10 @@ class World:
         province has one city.
     coefficients : mapping of str to float
         Planted coefficients of the panel.
-    province_effects, year_effects : mapping
-        The rest of the planted equation, provinces with several cities only.
+    province_effects : mapping of str to float
+        Of the planted equation; provinces with several cities only.
+    year_effects : mapping of int to float
+        Of the planted equation.
     city_truth : DataFrame
         zone, year, mean_true: mean radiance of a city's cells by centre, in DN of `radcal`; also city_truth.csv.
     curves : DataFrame
@@ -136,10 +141,11 @@ class World:
 
 
 def simulate(seed: int = 7, directory: str | Path | None = None) -> World:
-    """Make a world of 16 provinces and 34 composites; the same seed gives the same bytes in every file.
+    """Make a world of 16 provinces and 34 composites.
 
-    Twelve provinces have five to nine cities, four have one. Cores of cities saturate at 63, light below about DN 3
-    is 0, patches and northern rows of some composites are 255, and F182010 lies half a cell south-east of the grid.
+    The same seed gives the same bytes in every file, as long as the libraries are the same. Twelve provinces have five
+    to nine cities, four have one. Cores of cities saturate at 63, light below about DN 3 is 0, patches and northern
+    rows of some composites are 255, and F182010 lies half a cell south-east of the grid.
 
     Parameters
     ----------
@@ -171,18 +177,17 @@ def simulate(seed: int = 7, directory: str | Path | None = None) -> World:
     plan = plant_panel(cities, panel_rng)
     lamps = place_lamps(cities, plan.relative.mean(axis=1), light_rng)
     curves = draw_curves(curve_rng)
-    sky = Sky(cities, lamps, plan.city_mean)
+    views = {grid: light_on(grid, cities, lamps) for grid in (GRID, composite_grid(SHIFTED))}
+    unit = city_means(*views[GRID])
+
+    def seen(year: int, grid: Grid) -> np.ndarray:
+        return blur(scene(*views[grid], plan.city_mean[:, YEARS.index(year)] / unit))
+
     composites = {
-        name: observe(name, sky, *curves[name], rng) for name, rng in zip(DMSP_OLS.composites, noise_rngs, strict=True)
+        name: observe(name, seen(int(name[3:]), composite_grid(name)), *curves[name], rng)
+        for name, rng in zip(DMSP_OLS.composites, noise_rngs, strict=True)
     }
-    try:
-        return write_world(folder, int(seed), cities, plan, curves, composites, sky.seen(REFERENCE_YEAR, GRID))
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ResourceError(
-                f"no space is left for the world in {folder}: free some or give another folder."
-            ) from error
-        raise
+    return write_world(folder, int(seed), cities, plan, curves, composites, seen(REFERENCE_YEAR, GRID))
 
 
 def empty_folder(directory: str | Path | None) -> Path:
@@ -327,9 +332,9 @@ def plant_panel(cities: Cities, rng: np.random.Generator) -> Plan:
     for name, coefficient in COEFFICIENTS.items():
         gini = gini + coefficient * variables[name]
 
-    growth = rng.uniform(0.018, 0.032, shape[0])
+    growth = rng.uniform(0.012, 0.030, shape[0])
     level = rng.uniform(4.5, 6.5, shape[0])[:, None] * np.exp(growth[:, None] * np.arange(shape[1]))
-    level[PROVINCES.index(SITE)] = 6.0
+    level[PROVINCES.index(SITE)] = SITE_LEVEL
     relative = np.ones((len(cities), shape[1]))
     for index, name in enumerate(PROVINCES):
         if name not in ONE_CITY:
@@ -374,7 +379,8 @@ def persistent(
 def spacing(count: int, rng: np.random.Generator) -> np.ndarray:
     """(count,) numbers z with mean 0 for which the Gini of 1 + g z is g as long as all stay positive.
 
-    Drawn around the quantiles of an exponential law: many modest cities, few bright ones.
+    Drawn around the quantiles of an exponential law: many modest cities, few bright ones. From five cities on, z is
+    above -2.5, so g may reach 0.4; planted Ginis stay below that.
     """
     z = -np.log(1 - (np.arange(count) + rng.uniform(0.3, 0.7, count)) / count)
     z -= z.mean()
@@ -409,14 +415,15 @@ def place_lamps(cities: Cities, brightness: np.ndarray, rng: np.random.Generator
     core = np.arange(shape[1]) >= n_rural
     angle = rng.uniform(0, 2 * np.pi, shape)
     away = np.where(core, rng.uniform(0.1, 0.5, shape), 0.28) * room[:, None]
-    radius = np.where(core, rng.uniform(0.10, 0.20, shape), rng.uniform(0.40, 0.55, shape)) * room[:, None]
-    height = np.where(core, rng.uniform(1.0, 7.0, shape), rng.uniform(0.6, 1.0, shape))
+    radius = np.where(core, rng.uniform(0.12, 0.25, shape), rng.uniform(0.45, 0.62, shape)) * room[:, None]
+    height = np.where(core, rng.uniform(2.0, 5.5, shape), rng.uniform(0.7, 1.3, shape))
     power = np.broadcast_to(np.where(core, 2.0, 6.0), shape).copy()
 
     site = cities.members(SITE)
-    away[site] = np.where(core, rng.uniform(15.0, 30.0, shape[1]), 4.0)
-    radius[site] = np.where(core, 5.0, 10.0)
-    height[site] = np.where(core, 0.2, 1.0)
+    width = np.sqrt(polygon_area(cities.rings[site[0]]))
+    away[site] = np.where(core, rng.uniform(0.10, 0.20, shape[1]), 0.02) * width
+    radius[site] = np.where(core, 0.07, 0.11) * width
+    height[site] = np.where(core, 0.7, 1.0)
     power[site] = 1.0
     x = cities.seed[:, :1] + away * np.cos(angle)
     y = cities.seed[:, 1:] + away * np.sin(angle)
@@ -430,6 +437,12 @@ def room_around(seed: np.ndarray) -> np.ndarray:
     to_neighbour = KDTree(seed).query(seed, k=2)[0][:, 1] / 2
     to_side = np.minimum(seed, [GRID.width, GRID.height] - seed).min(axis=1)
     return np.minimum(to_neighbour, to_side)
+
+
+def polygon_area(ring: np.ndarray) -> float:
+    """Area inside a closed ring (n, 2) of longitude and latitude [cells]."""
+    x, y = (ring - ring[0]).T / [[GRID.dx], [GRID.dy]]
+    return float(abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2)
 
 
 def nearest_city(seed: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -449,33 +462,24 @@ def light_of(lamps: Lamps, city: np.ndarray, x: np.ndarray, y: np.ndarray) -> np
         x0, y0, radius, power, height = (
             values[:, lamp][city] for values in (lamps.x, lamps.y, lamps.radius, lamps.power, lamps.height)
         )
-        light += height * np.exp(-((np.hypot(x - x0, y - y0) / radius) ** power))
+        light = np.maximum(light, height * np.exp(-((np.hypot(x - x0, y - y0) / radius) ** power)))
     return light
 
 
-class Sky:
-    """The scene above the grid in every year, as `city_mean` (city, year) makes it."""
+def light_on(grid: Grid, cities: Cities, lamps: Lamps) -> tuple[np.ndarray, np.ndarray]:
+    """(light, city) of the cell centres of `grid`, each (height, width); light is that of the cell's own city."""
+    city, x, y = nearest_city(cities.seed, grid)
+    return light_of(lamps, city, x, y), city
 
-    def __init__(self, cities: Cities, lamps: Lamps, city_mean: np.ndarray):
-        self.cities, self.lamps, self.city_mean = cities, lamps, city_mean
-        city, x, y = nearest_city(cities.seed, GRID)
-        light = light_of(lamps, city, x, y)
-        cells = np.bincount(city.ravel(), minlength=len(cities))
-        self.unit = np.bincount(city.ravel(), light.ravel(), minlength=len(cities)) / cells
-        self._canonical = city, light / self.unit[city]
 
-    def radiance(self, year: int, grid: Grid) -> np.ndarray:
-        """(height, width) radiance [DN of the radiance-calibrated product] at the cell centres of `grid`."""
-        if grid == GRID:
-            city, shape = self._canonical
-        else:
-            city, x, y = nearest_city(self.cities.seed, grid)
-            shape = light_of(self.lamps, city, x, y) / self.unit[city]
-        return shape * self.city_mean[:, YEARS.index(year)][city]
+def city_means(light: np.ndarray, city: np.ndarray) -> np.ndarray:
+    """(city,) mean over the cells of each city; both arguments (height, width)."""
+    return np.bincount(city.ravel(), light.ravel()) / np.bincount(city.ravel())
 
-    def seen(self, year: int, grid: Grid) -> np.ndarray:
-        """`radiance` through the optics of the sensor."""
-        return blur(self.radiance(year, grid))
+
+def scene(light: np.ndarray, city: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """(height, width) radiance [DN of the radiance-calibrated product]: light times the `factor` (city,) of a year."""
+    return light * factor[city]
 
 
 # --- sensors ------------------------------------------------------------------------------------------------------
@@ -536,9 +540,9 @@ def composite_grid(name: str) -> Grid:
     return Grid(GRID.left + SHIFT * GRID.dx, GRID.top - SHIFT * GRID.dy, GRID.dx, GRID.dy, GRID.width, GRID.height)
 
 
-def observe(name: str, sky: Sky, a: float, b: float, rng: np.random.Generator) -> np.ndarray:
-    """(height, width) uint8 stable lights of one composite, on its own grid."""
-    dn = disturb(respond(sky.seen(int(name[3:]), composite_grid(name)), a, b), rng)
+def observe(name: str, radiance: np.ndarray, a: float, b: float, rng: np.random.Generator) -> np.ndarray:
+    """(y, x) uint8 stable lights that a composite with curve (a, b) shows of a blurred scene."""
+    dn = disturb(respond(radiance, a, b), rng)
     lit = quantise(dn, rng.normal(*DETECTION, dn.shape))
     return np.where(not_observed(name, dn.shape, rng), np.uint8(NOT_OBSERVED), lit)
 
@@ -559,11 +563,10 @@ def write_world(
     import pandas as pd
 
     paths = {name: folder / "composites" / file_name(name) for name in composites}
-    (folder / "composites").mkdir()
     for name, dn in composites.items():
         image = geotiff(dn, composite_grid(name))
-        paths[name].write_bytes(gzip.compress(image, mtime=0) if paths[name].suffix == ".gz" else image)
-    (folder / RADCAL).write_bytes(geotiff(radcal.astype(np.float32), GRID))
+        write(paths[name], gzip.compress(image, mtime=0) if paths[name].suffix == ".gz" else image)
+    write(folder / RADCAL, geotiff(radcal.astype(np.float32), GRID))
     write_polygons(folder, cities)
 
     city_truth = pd.DataFrame(
@@ -574,8 +577,8 @@ def write_world(
         }
     )
     curve_table = pd.DataFrame([(name, a, b) for name, (a, b) in curves.items()], columns=["composite", "a", "b"])
-    city_truth.to_csv(folder / "city_truth.csv", index=False, lineterminator="\n")
-    plan.panel.to_csv(folder / "panel.csv", index=False, lineterminator="\n")
+    write(folder / "city_truth.csv", city_truth.to_csv(index=False, lineterminator="\n").encode())
+    write(folder / "panel.csv", plan.panel.to_csv(index=False, lineterminator="\n").encode())
     truth = {
         "seed": seed,
         "coefficients": COEFFICIENTS,
@@ -588,7 +591,7 @@ def write_world(
             name: int((dn == NOT_OBSERVED).sum()) for name, dn in composites.items() if (dn == NOT_OBSERVED).any()
         },
     }
-    (folder / "truth.json").write_bytes((json.dumps(truth, indent=1) + "\n").encode())
+    write(folder / "truth.json", (json.dumps(truth, indent=1) + "\n").encode())
     return World(
         directory=folder,
         grid=GRID,
@@ -604,6 +607,17 @@ def write_world(
         city_truth=city_truth,
         curves=curve_table,
     )
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file of the world; what goes wrong is the folder's fault."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ResourceError(f"no space is left to write {path}: free some, or give another folder.") from error
+        raise BadInputError(f"{path} cannot be written ({error.strerror}): give another folder.") from error
 
 
 def file_name(composite: str) -> str:
@@ -662,4 +676,4 @@ def write_geojson(path: Path, polygons: Iterable[Any], properties: Sequence[Mapp
         for values, polygon in zip(properties, shapely.orient_polygons(polygons), strict=True)
     ]
     text = '{"type": "FeatureCollection", "features": [\n' + ",\n".join(features) + "\n]}\n"
-    path.write_bytes(text.encode())
+    write(path, text.encode())

@@ -126,7 +126,7 @@ def store_totals(
     from nightcore.kernels.zonal import sum_bits, zone_sums
 
     cell_area = store.grid.cell_area()
-    bits = sum_bits(recipe.curves)
+    bits = sum_bits(recipe.curves, cell_area.max())
     ceiling = int(store.sensor.ceiling)
 
     def sums(tile: Tile):
@@ -174,7 +174,7 @@ def array_totals(
         seen = block(tile).reshape(len(values), -1)[:, entries.pixel]
         return float(np.max(np.abs(seen), initial=0.0, where=~np.isnan(seen)))
 
-    bits = value_bits(max(each(largest, touched, threads, None), default=0.0))
+    bits = value_bits(max(each(largest, touched, threads, None), default=0.0), cell_area.max())
 
     def sums(tile: Tile):
         entries = coverage.block(tile)
@@ -218,11 +218,15 @@ def add_up(parts: Iterable[tuple[np.ndarray, Any]], shape: tuple[int, int], bits
     low, high = np.full(shape, np.nan), np.full(shape, np.nan)
     for zones, sums in parts:
         for name in names:
-            if getattr(sums, name) is not None:
-                exact[name].add(zones, getattr(sums, name))
+            block = getattr(sums, name)
+            if block is None:  # values that are not a sensor's DN have no ceiling
+                exact[name] = None
+            else:
+                exact[name].add(zones, block)
         low[zones] = np.fmin(low[zones], sums.low)
         high[zones] = np.fmax(high[zones], sums.high)
-    return Totals(**{name: exact[name].value(bits) for name in names}, low=low * unit, high=high * unit)
+    floats = {name: None if found is None else found.value(bits) for name, found in exact.items()}
+    return Totals(**floats, low=low * unit, high=high * unit)
 
 
 def tidy(

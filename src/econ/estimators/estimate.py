@@ -12,7 +12,7 @@ from scipy import special
 
 from econ.errors import UsageError
 
-# Formulas of the R2s, printed beside their values; e residuals, b slopes, bars are means over one group's rows.
+# Formulas of the R2s, printed by `Estimate.summary`; e residuals, b slopes, bars are means over one group's rows.
 R2_FORMULAS = {
     "within": "1 - S e^2 / S (y - ybar_group)^2, time dummies being regressors: Stata's xtreg",
     "between": "corr(xbar_group b, ybar_group)^2, one point a group",
@@ -177,11 +177,15 @@ class Estimate:
             for name, row in frame.iterrows()
         ]
         tests = [f"{name}: {test}" for name, test in self.tests.items() if name != "f_model"]
+        formulas = [f"R-squared {name}: {R2_FORMULAS[name]}" for name in self.rsquareds]
         kind = f"(Std. err. {self.cov_type})"
-        return ["", f"{kind:>{len(head)}}", "-" * len(head), head, rule, *rows, "-" * len(head), *tests]
+        return ["", f"{kind:>{len(head)}}", "-" * len(head), head, rule, *rows, "-" * len(head), *tests, *formulas]
 
     def to_dict(self) -> dict:
-        """Everything in plain Python types, for JSON."""
+        """Everything in plain Python types, for JSON; what is not defined is None."""
+        return _plain(self._parts())
+
+    def _parts(self) -> dict:
         return {
             "model": self.model,
             "formula": self.formula,
@@ -200,3 +204,10 @@ class Estimate:
             "groups": {name: int(row["groups"]) for name, row in self.groups.iterrows()},
             "notes": list(self.notes),
         }
+
+
+def _plain(value):
+    """The same without NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return None if isinstance(value, float) and np.isnan(value) else value

@@ -6,12 +6,17 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from econ.errors import BadInputError, EstimationError, UsageError
 from econ.frames import codes, numeric, offenders, refuse_duplicates, require_columns
+
+if TYPE_CHECKING:
+    from formulaic import Formula
+    from formulaic.formula import SimpleFormula
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +154,7 @@ def draw_sample(df: pd.DataFrame, formula: str, entity: str, time: str, cluster:
 # --- formula ------------------------------------------------------------------------------------------------------
 
 
-def parse(formula: str):
+def parse(formula: str) -> Formula:
     """A formulaic formula with one left side and a constant; anything else is a UsageError of one sentence."""
     from formulaic import Formula
     from formulaic.formula import SimpleFormula
@@ -160,9 +165,9 @@ def parse(formula: str):
         raise UsageError(f"the formula {formula!r} has instruments in brackets: least squares takes none; drop them.")
     try:
         parsed = Formula(formula)
-        left, right = parsed.lhs, parsed.rhs
     except Exception as error:  # formulaic raises its own and Python's errors alike for what it cannot parse
         raise UsageError(f"the formula {formula!r} cannot be read ({_first_line(error)}): check its signs.") from None
+    left, right = getattr(parsed, "lhs", None), getattr(parsed, "rhs", None)
     if not (isinstance(left, SimpleFormula) and isinstance(right, SimpleFormula) and len(left) == 1):
         raise UsageError(f"the formula {formula!r} is not one equation: expected 'dependent ~ regressor + regressor'.")
     terms = [str(term) for term in right]
@@ -173,7 +178,7 @@ def parse(formula: str):
     return parsed
 
 
-def _variables(side) -> Iterator[tuple[str, bool]]:
+def _variables(side: SimpleFormula) -> Iterator[tuple[str, bool]]:
     """(column, is it a category) of every variable of one side of a formula."""
     for term in side:
         for factor in term.factors:
@@ -188,7 +193,11 @@ def _variables_of_call(expression: str) -> Iterator[tuple[str, bool]]:
     quoted = re.findall(r"`([^`]*)`", expression)
     plain = re.sub(r"`([^`]*)`", "0", expression)
     calls, names = set(), set()
-    for node in ast.walk(ast.parse(plain.strip(), mode="eval")):
+    try:
+        tree = ast.parse(plain.strip(), mode="eval")
+    except SyntaxError:
+        raise UsageError(f"the formula holds {expression!r}, which cannot be read: check its signs.") from None
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             calls.add(ast.unparse(node.func))
         elif isinstance(node, ast.Name):
@@ -205,7 +214,9 @@ def _variables_of_call(expression: str) -> Iterator[tuple[str, bool]]:
         yield name, plain.startswith("C(")
 
 
-def _evaluate(parsed, data: pd.DataFrame, keys: pd.DataFrame, shown: tuple[str, str]):
+def _evaluate(
+    parsed: Formula, data: pd.DataFrame, keys: pd.DataFrame, shown: tuple[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Both sides of the formula as DataFrames without the constant; every value finite."""
     try:
         # a logarithm of zero is found below, with its row; numpy's warning would not name it

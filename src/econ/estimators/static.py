@@ -8,6 +8,7 @@ all effects over the rows, as `xtreg, fe` and reghdfe report it; `xtreg y x i.ye
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from itertools import compress
 
 import numpy as np
@@ -46,27 +47,29 @@ def fe(sample: Sample, effects: str = "twoway", cov: str = "classical", ssc: str
     if effects not in EFFECTS:
         raise UsageError(f"there are no effects {effects!r}: choose among {', '.join(EFFECTS)}.")
     by_entity, by_time, model = EFFECTS[effects]
+    sample = _singletons(sample, by_entity, by_time, ssc)
     for name, wanted in zip(sample.keys, (by_entity, by_time), strict=True):
         if wanted and len(sample.keys[name]) < 2:
             raise EstimationError(
                 f"there is one {name} ({sample.keys[name][0]}) in the {sample.y.size:,} rows used: "
                 f"effects={effects!r} needs at least two; use other effects or add data."
             )
-    return _least_squares(
-        _singletons(sample, by_time, ssc) if by_entity else sample, by_entity, by_time, model, cov, ssc
-    )
+    return _least_squares(sample, by_entity, by_time, model, cov, ssc)
 
 
-def _singletons(sample: Sample, by_time: bool, ssc: str) -> Sample:
+def _singletons(sample: Sample, by_entity: bool, by_time: bool, ssc: str) -> Sample:
     """Drop rows alone in their entity or period where the preset does; say so in either case."""
-    alone = singletons(sample.entity, sample.time if by_time else None)
+    alone = singletons(sample.entity if by_entity else None, sample.time if by_time else None)
     if not alone.any():
         return sample
     if not covariance.PRESETS[ssc].drops_singletons:
         note = f"{alone.sum():,} singleton rows kept, as {ssc!r} does: their effects fit them exactly"
-        return sample.rows(np.ones(alone.size, bool), note)
+        return replace(sample, notes=(*sample.notes, note))
     if alone.all():
-        raise EstimationError(f"each of the {alone.size:,} rows is alone in its {sample.entity_name}: add periods.")
+        raise EstimationError(
+            f"each of the {alone.size:,} rows is alone in its {' or '.join(sample.keys)}, and ssc='reghdfe' drops "
+            f"such rows: add periods, or use fewer effects."
+        )
     return sample.rows(~alone, f"{alone.sum():,} singleton rows dropped, as reghdfe does")
 
 
@@ -100,9 +103,8 @@ def _least_squares(sample: Sample, by_entity: bool, by_time: bool, model: str, c
     # in this basis constant and slopes are uncorrelated under classical errors; the last step restores the origin
     W = np.column_stack([np.ones(n), X_net])
     V, cov_type, df_resid, cov_notes = _covariance(sample, W, e, rank, effects, cov, ssc)
-    origin = np.eye(k + 1)
-    origin[0, 1:] = -X.mean(axis=0)
-    V = origin @ V @ origin.T
+    V[0, :] -= X.mean(axis=0) @ V[1:, :]
+    V[:, 0] -= V[:, 1:] @ X.mean(axis=0)
     names = ["Intercept", *sample.names]
     tests, test_notes = _tests(sample, b, V[1:, 1:], rss, rank, df_resid, by_entity, by_time)
     return Estimate(
@@ -190,7 +192,22 @@ def _covariance(
         f"{groups}/{groups - 1} x {n - 1}/{n - K} = {factor:.6g} with K = {K} (ssc={ssc!r}, {preset.meaning})"
     )
     V = covariance.cluster(W, e, sample.cluster, factor)
-    return V, f"clustered by {sample.cluster_name}, {groups} clusters (CR1)", groups - 1, (note,)
+    lost = _in_one_cluster(W, sample.cluster)
+    V[lost, :] = V[:, lost] = np.nan
+    notes = [
+        f"no clustered standard error of {name}: it varies in one cluster only"
+        for name in compress(sample.names, lost[1:])
+    ]
+    return V, f"CR1, {groups} clusters in {sample.cluster_name}", groups - 1, (note, *notes)
+
+
+def _in_one_cluster(W: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """(p,) mask of the columns that are zero outside one cluster.
+
+    Their products with the residuals sum to zero there, so that the formula has nothing to estimate an error from.
+    """
+    squares = np.column_stack([np.bincount(code, column) for column in (W**2).T])
+    return squares.sum(axis=0) - squares.max(axis=0) <= COLLINEAR**2 * squares.sum(axis=0)
 
 
 def _rsquareds(
@@ -237,12 +254,12 @@ def _tests(
     tests, notes = {}, ()
     k = b.size
     se = np.sqrt(np.diag(V))
-    if k <= df_resid:
-        # on the scale of the standard errors, so that units cannot make V look singular
+    correlation = V / np.outer(se, se)  # on this scale units cannot make V look singular
+    if np.isfinite(se).all() and np.linalg.matrix_rank(correlation, hermitian=True, tol=COLLINEAR) == k:
         t = b / se
-        tests["f_model"] = Test(float(t @ np.linalg.solve(V / np.outer(se, se), t) / k), (k, df_resid), "all slopes 0")
+        tests["f_model"] = Test(float(t @ np.linalg.solve(correlation, t) / k), (k, df_resid), "all slopes 0")
     else:
-        notes = (f"no F test of all {k} slopes: the covariance of {df_resid + 1} clusters has rank {df_resid} at most",)
+        notes = ("no F test of the slopes: their covariance is singular, clusters are too few or too alike",)
     n = sample.y.size
     entity, time = sample.entity, sample.time
     restrictions = {

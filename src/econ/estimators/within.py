@@ -95,14 +95,17 @@ def split_columns(X: np.ndarray, net: np.ndarray) -> tuple[list[int], list[int],
     return kept, absorbed, collinear
 
 
-def singletons(entity: np.ndarray, time: np.ndarray | None) -> np.ndarray:
-    """(n,) mask of rows alone in their entity or period, until none is left alone (S. Correia (2015), reghdfe)."""
-    alone = np.zeros(entity.size, bool)
+def singletons(*effects: np.ndarray | None) -> np.ndarray:
+    """(n,) mask of rows alone in a group of one of the effects, found until none is left alone.
+
+    S. Correia (2015), "Singletons, cluster-robust standard errors and fixed effects: a bad mix", Duke University.
+    """
+    used = [code for code in effects if code is not None]
+    alone = np.zeros(used[0].size, bool)
     while True:
         before = alone.sum()
-        for code in (entity, time):
-            if code is not None:
-                alone |= np.bincount(code, ~alone)[code] == 1
+        for code in used:
+            alone |= np.bincount(code, ~alone)[code] == 1
         if alone.sum() == before:
             return alone
 

@@ -1,0 +1,196 @@
+"""The command `econ`: results on stdout, words on stderr, exit codes."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import econ
+from econ.cli import main
+
+CITY = """zone,year,province,mean
+01,2000,NA,3.5
+02,2000,NA,10.25
+03,2000,NA,0.5
+04,2000,007,4
+"""
+
+
+@pytest.fixture
+def city(tmp_path):
+    path = tmp_path / "city.csv"
+    path.write_text(CITY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def panel_csv(tmp_path, panel):
+    path = tmp_path / "panel.csv"
+    panel.to_csv(path, index=False)
+    return path
+
+
+def run(capsys, *args):
+    code = main([str(arg) for arg in args])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out, err
+
+
+def test_inequality_prints_csv(capsys, city):
+    """Naples is a province, and 007 keeps its zeros."""
+    code, out, err = run(capsys, "inequality", city)
+    table = pd.read_csv(io.StringIO(out), dtype={"province": str}, keep_default_na=False)
+    assert code == 0
+    assert table[["province", "n", "reason"]].to_numpy().tolist() == [["007", 1, "one unit"], ["NA", 3, ""]]
+    assert float(table["gini"][1]) == econ.gini([3.5, 10.25, 0.5])
+    assert "2 regions and periods, 1 without a Gini; Atkinson epsilon 0.5" in err
+    assert "1 without a Gini: one unit" in err
+
+
+def test_inequality_prints_json(capsys, city):
+    code, out, _ = run(capsys, "inequality", city, "--json", "--epsilon", "2")
+    rows = json.loads(out)
+    assert code == 0
+    assert rows[0]["gini"] is None
+    np.testing.assert_allclose(rows[1]["atkinson"], econ.atkinson([3.5, 10.25, 0.5], 2), rtol=1e-14)  # 15 decimals
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_inequality_writes_files_and_reads_parquet(capsys, tmp_path, city, ending):
+    source, out = tmp_path / "city.parquet", tmp_path / f"table.{ending}"
+    pd.read_csv(city, dtype={"zone": str, "province": str}, keep_default_na=False).to_parquet(source)
+    code, stdout, err = run(capsys, "inequality", source, "--out", out)
+    assert (code, stdout) == (0, "")
+    assert f"wrote 2 rows to {out}" in err
+    assert list(tmp_path.glob(".*")) == []  # no draft is left
+    table = pd.read_csv(out, keep_default_na=False) if ending == "csv" else pd.read_parquet(out)
+    assert table["n"].tolist() == [1, 3]
+
+
+def test_regress_prints_the_table_of_the_library(capsys, panel_csv, panel):
+    estimate = econ.fit(panel, "gini ~ forward + backward", cov="cluster", cluster="province")
+    table = econ.regression_table([estimate])
+    common = ("regress", panel_csv, "gini ~ forward + backward", "--cov", "cluster", "--cluster", "province")
+    for form in ("text", "latex", "html", "markdown", "csv"):
+        code, out, err = run(capsys, *common, "--format", form)
+        assert code == 0
+        assert out == getattr(econ, f"to_{form}")(table)
+        assert "12 clusters in province" in err
+    code, out, _ = run(capsys, *common, "--format", "summary")
+    assert out == estimate.summary() + "\n"
+    code, out, _ = run(capsys, *common, "--json")
+    assert json.loads(out)["coefficients"]["forward"]["se"] == estimate.std_errors["forward"]
+
+
+def test_regress_writes_a_file(capsys, panel_csv, tmp_path):
+    out = tmp_path / "table.tex"
+    code, stdout, err = run(
+        capsys, "regress", panel_csv, "gini ~ forward", "--estimator", "pooled", "--format", "latex", "--out", out
+    )
+    assert (code, stdout) == (0, "")
+    assert out.read_text(encoding="utf-8").startswith(r"\begin{tabular}")
+    assert f"wrote {out}" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["inequality", "{city}", "--by", "provnce"], 3, "did you mean 'province'"),
+        (["inequality", "{city}", "--value", "zone2"], 3, "no column 'zone2'"),
+        (["inequality", "nowhere.csv"], 3, "there is no file nowhere.csv"),
+        (["inequality", "table.xlsx"], 3, "does not end in .csv or .parquet"),
+        (["inequality", "{city}", "--epsilon", "-1"], 2, "epsilon is -1"),
+        (["inequality", "{city}", "--out", "table.xlsx"], 2, "cannot write table.xlsx"),
+        (["inequality", "{city}", "--out", "no/such/folder/table.csv"], 3, "check that the folder is there"),
+        (["inequality", "{city}", "--json", "--out", "x.csv"], 2, "choose one of them"),
+        (["inequality", "{latin}"], 3, "is not UTF-8"),
+        (["inequality", "{empty}"], 3, "cannot be read as csv"),
+        (["inequality", "{header}"], 3, "holds no rows"),
+        (["inequality", "{fake}"], 3, "cannot be read as parquet"),
+        (["regress", "{panel}", "gini ~ forwrd"], 3, "did you mean 'forward'"),
+        (["regress", "{panel}", "gini ~ forward", "--cov", "cluster"], 2, "pass cluster='province'"),
+        (["regress", "{panel}", "gini ~ forward", "--format", "docx"], 2, "no format 'docx'"),
+        (["regress", "{panel}", "gini ~ forward", "--estimator", "iv"], 2, "no estimator 'iv'"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_a_code(capsys, tmp_path, city, panel_csv, args, code, says):
+    files = {
+        "latin": "zone,year,province,mean\n1,2000,Attikí,1\n".encode("latin-1"),
+        "empty": b"",
+        "header": b"zone,year,province,mean\n",
+        "fake": b"zone,year\n",
+    }
+    paths = {"city": city, "panel": panel_csv}
+    for name, content in files.items():
+        paths[name] = tmp_path / f"{name}.{'parquet' if name == 'fake' else 'csv'}"
+        paths[name].write_bytes(content)
+    found, out, err = run(capsys, *(arg.format(**paths) for arg in args))
+    assert (found, out) == (code, "")
+    assert says in err
+    assert err.startswith("econ: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "args", [[], ["inequality"], ["regress", "x.csv"], ["inequality", "x.csv", "--wrong"], ["fly"]]
+)
+def test_usage_mistakes_exit_2(capsys, args):
+    with pytest.raises(SystemExit) as caught:
+        main(args)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("args", [["--help"], ["inequality", "--help"], ["regress", "--help"]])
+def test_help_has_an_example(capsys, args):
+    with pytest.raises(SystemExit) as caught:
+        main(args)
+    assert caught.value.code == 0
+    assert "example:\n  econ " in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from econ.cli import parser; parser().format_help(); "
+        "print(sorted({'numpy', 'pandas', 'scipy', 'linearmodels'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"), [(KeyboardInterrupt, 7, "interrupted"), (MemoryError, 5, "memory")]
+)
+def test_interruption_and_memory(capsys, monkeypatch, city, raised, code, says):
+    def stop(*_):
+        raise raised
+
+    monkeypatch.setattr("econ.frames.read_table", stop)
+    found, _, err = run(capsys, "inequality", city)
+    assert found == code
+    assert says in err
+
+
+def test_full_disk(capsys, monkeypatch, city, tmp_path):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    code, _, err = run(capsys, "inequality", city, "--out", tmp_path / "x.csv")
+    assert code == 5
+    assert "free some space" in err
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    """A pipe holds 64 KiB; `true` reads none of the table."""
+    city = tmp_path / "city.csv"
+    rows = "".join(f"{zone},{year},p{zone % 97},{zone * 7 % 31}\n" for zone in range(970) for year in range(20))
+    city.write_text("zone,year,province,mean\n" + rows, encoding="utf-8")
+    command = f"set -o pipefail; {sys.executable} -m econ.cli inequality {city} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Error" not in done.stderr
