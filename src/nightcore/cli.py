@@ -268,9 +268,11 @@ def add_zonal(steps) -> None:
 
 def run_zonal(args) -> None:
     from nightcore.store import Store
-    from nightcore.zonal import write_table, zonal
+    from nightcore.zonal import check_table_path, write_table, zonal
     from nightcore.zones import coverage
 
+    if args.out is not None:
+        check_table_path(args.out)
     store = Store(args.store)
     cover = coverage(args.zones, store, args.id, args.rule, args.keep, args.reproject)
     table = zonal(
@@ -301,11 +303,11 @@ def add_compare(steps) -> None:
         steps,
         "compare",
         "how well two satellites of one year agree under each calibration (NDI)",
-        "nightcore compare lights.zarr --zones cities.gpkg --methods raw elvidge2014 wu2013",
+        "nightcore compare lights.zarr --methods raw elvidge2014 wu2013",
     )
     step.add_argument("store", type=Path)
     step.add_argument("--methods", nargs="+", required=True, help="names of methods, or files of fitted ones")
-    add_zones(step)
+    add_zones(step, required=False)
     step.set_defaults(run=run_compare)
 
 
@@ -315,7 +317,9 @@ def run_compare(args) -> None:
     from nightcore.zones import coverage
 
     store = Store(args.store)
-    cover = coverage(args.zones, store, args.id, args.rule, (), args.reproject)
+    cover = None
+    if args.zones is not None:
+        cover = coverage(args.zones, store, args.id, args.rule, (), args.reproject)
     board = compare(store, args.methods, cover)
     show(board, args.json, board.to_string(index=False, float_format="{:.4f}".format))
 
@@ -336,8 +340,9 @@ def add_recipe(step) -> None:
     )
 
 
-def add_zones(step) -> None:
-    step.add_argument("--zones", type=Path, required=True, help="polygon file in EPSG:4326")
+def add_zones(step, required: bool = True) -> None:
+    otherwise = "" if required else "; without it all cells of the store count"
+    step.add_argument("--zones", type=Path, required=required, help=f"polygon file in EPSG:4326{otherwise}")
     step.add_argument("--id", help="column of unique zone ids; without it zones are numbered from 0")
     step.add_argument("--rule", default="exact", help="exact (share of each cell, default) or centre (as GDAL)")
     step.add_argument("--reproject", action="store_true", help="bring polygons of another CRS to EPSG:4326")

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nightcore.errors import BadInputError
-from nightcore.lights import as_calibration
-from nightcore.store import Store, as_store
-from nightcore.zonal import composite_totals
+from nightcore.lights import as_calibration, usable
+from nightcore.store import Store, Tile, as_store
+from nightcore.zonal import composite_totals, each
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 def compare(
-    store: Store | str | Path | xr.Dataset, methods: Sequence[Calibration | str | Path], zones: Coverage
+    store: Store | str | Path | xr.Dataset,
+    methods: Sequence[Calibration | str | Path],
+    zones: Coverage | None = None,
 ) -> pd.DataFrame:
     """Score calibrations on the overlapping years of a store.
 
@@ -35,14 +37,14 @@ def compare(
     ----------
     store : path, Store or Dataset of `open_store`
     methods : sequence of Calibration, name or file
-    zones : Coverage
-        Zones that are scored.
+    zones : Coverage, optional
+        Zones that are scored; without them every observed cell of the store counts once.
 
     Returns
     -------
     DataFrame
         One row a method: method, composites, pairs (overlapping years that it knows both satellites of), ndi (mean
-        over them), ndi_worst, ndi_zone (mean over years and lit zones of the NDI of each zone).
+        over them), ndi_worst, ndi_zone (mean over years and lit zones of the NDI of each zone; NaN without zones).
 
     Raises
     ------
@@ -54,12 +56,16 @@ def compare(
     store = as_store(store)
     if len(set(store.years)) == len(store.years):
         raise BadInputError(f"{store.path} has no year with two satellites, so there is nothing to compare.")
+    counts = histograms(store) if zones is None else None
     rows = []
     for method in map(as_calibration, methods):
-        names, sums = composite_totals(store, zones, method)
+        if counts is None:
+            names, sums = composite_totals(store, zones, method)
+        else:
+            names, sums = totals_from_histograms(store, counts, method)
         pairs = overlapping(names)
         by_year = np.array([ndi(sums[:, a].sum(), sums[:, b].sum()) for a, b in pairs])
-        by_zone = np.concatenate([ndi(sums[:, a], sums[:, b]) for a, b in pairs]) if pairs else np.array([])
+        by_zone = np.concatenate([ndi(sums[:, a], sums[:, b]) for a, b in pairs]) if pairs and zones else np.array([])
         rows.append(
             {
                 "method": method.name,
@@ -71,6 +77,23 @@ def compare(
             }
         )
     return pd.DataFrame(rows)
+
+
+def histograms(store: Store) -> np.ndarray:
+    """(composite, 256) int64: how many cells of each composite have which DN; one pass serves any number of methods."""
+
+    def count(tile: Tile) -> np.ndarray:
+        return np.stack([np.bincount(layer.ravel(), minlength=256) for layer in store.read(tile)])
+
+    return sum(each(count, store.tiles(), None, None))
+
+
+def totals_from_histograms(store: Store, counts: np.ndarray, cal: Calibration) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names of the composites that the calibration knows and their (1, composite) sums of calibrated DN."""
+    known, _ = usable(store.composites, cal, "drop")
+    names = tuple(store.composites[place] for place in known)
+    light = np.nan_to_num(cal.curves(names))  # missing cells and DN that do not occur add nothing
+    return names, (counts[known] * light).sum(axis=1)[None]
 
 
 def overlapping(names: Sequence[str]) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ import numpy as np
 from nightcore import __version__
 from nightcore.calibration import Calibration, calibration
 from nightcore.errors import BadInputError, MissingCoefficientsError, UsageError
-from nightcore.store import TILE, Store, as_store, spatial_ref
+from nightcore.store import Store, as_store, spatial_ref, write_cube
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -207,18 +207,7 @@ def write_lights(cube: xr.DataArray, path: Path) -> None:
     if path.exists():
         raise BadInputError(f"{path} exists: choose another name for the lights.")
     if path.suffix == ".zarr":
-        import json
-
-        from zarr.codecs import ZstdCodec
-
-        flat = cube.assign_attrs(nightcore=json.dumps(cube.attrs["nightcore"]))
-        chunks = (len(cube.year), min(TILE, cube.sizes["y"]), min(TILE, cube.sizes["x"]))
-        flat.chunk(dict(zip(cube.dims, chunks, strict=True))).to_dataset().to_zarr(
-            path,
-            consolidated=False,
-            zarr_format=3,
-            encoding={"lights": {"compressors": [ZstdCodec(level=3, checksum=True)], "chunks": chunks}},
-        )
+        write_cube(cube, path)
         return
     import rasterio
     from affine import Affine

@@ -366,6 +366,21 @@ def write_skeleton(path: Path, sensor: Sensor, grid: Grid, composites: Sequence[
         zarr.consolidate_metadata(path, zarr_format=3)
 
 
+def write_cube(cube: xr.DataArray, path: Path) -> None:
+    """Write a (year, y, x) cube as Zarr v3, a chunk all years of a tile; it appears whole or not at all."""
+    from zarr.codecs import ZstdCodec
+
+    partial = path.with_name(path.name + ".partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    chunks = (cube.shape[0], min(TILE, cube.shape[1]), min(TILE, cube.shape[2]))
+    attributes = {name: value if np.isscalar(value) else json.dumps(value) for name, value in cube.attrs.items()}
+    flat = cube.assign_attrs(attributes).chunk(dict(zip(cube.dims, chunks, strict=True)))
+    encoding = {cube.name: {"compressors": [ZstdCodec(level=ZSTD_LEVEL, checksum=True)], "chunks": chunks}}
+    flat.to_dataset().to_zarr(partial, consolidated=False, zarr_format=3, encoding=encoding)
+    os.replace(partial, path)
+
+
 def spatial_ref(grid: Grid) -> dict[str, Any]:
     """Attributes of the CF grid-mapping variable, readable by rioxarray and GDAL."""
     from pyproj import CRS

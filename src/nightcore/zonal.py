@@ -304,13 +304,29 @@ def refuse_other_grid(coverage: Coverage, grid: Grid) -> None:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
+def check_table_path(path: str | Path) -> Path:
+    """Refuse, before any work is done, a name under which no table can be written."""
+    path = Path(path)
+    if path.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"{path} ends in '{path.suffix}': tables are written as .csv or .parquet.")
+    if not path.parent.is_dir():
+        raise BadInputError(f"the folder {path.parent} of {path.name} does not exist: make it, or choose another.")
+    return path
+
+
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write a table as CSV (with `<name>.provenance.json` beside it) or Parquet (provenance inside), by its ending.
 
-    The same table gives the same bytes; numbers in CSV read back to the same bits.
+    The same table gives the same bytes; numbers in CSV read back to the same bits; a file appears whole or not at all.
+
+    Raises
+    ------
+    UsageError, BadInputError
+        Another ending, or a folder that does not exist.
     """
-    path = Path(path)
+    path = check_table_path(path)
     provenance = json.dumps(table.attrs.get("provenance", {}), indent=1, sort_keys=True)
+    partial = path.with_name(path.name + ".partial")
     if path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -319,9 +335,8 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         bare.attrs = {}
         arrow = pa.Table.from_pandas(bare, preserve_index=False)
         arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"nightcore": provenance.encode()})
-        pq.write_table(arrow, path)
-    elif path.suffix == ".csv":
-        table.to_csv(path, index=False, lineterminator="\n")
-        path.with_name(path.name + ".provenance.json").write_text(provenance + "\n", encoding="utf-8")
+        pq.write_table(arrow, partial)
     else:
-        raise UsageError(f"{path} ends in '{path.suffix}': tables are written as .csv or .parquet.")
+        table.to_csv(partial, index=False, lineterminator="\n")
+        path.with_name(path.name + ".provenance.json").write_text(provenance + "\n", encoding="utf-8")
+    os.replace(partial, path)

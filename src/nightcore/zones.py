@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RULES = ("exact", "centre")
+# Smaller weights are rounding where an edge runs along cells: exactextract's weights are float32.
+SLIVER = 1e-6
 
 
 @dataclass(frozen=True)
@@ -288,7 +290,7 @@ def exact_cover(shapes: Sequence[Any], chosen: np.ndarray, grid: Grid) -> Cover:
     cell = np.concatenate([*found["cell_id"], np.array([], np.int64)]).astype(np.int64)
     weight = np.concatenate([*found["coverage"], np.array([], np.float32)]).astype(np.float64)
     zone = np.repeat(found["zone"].to_numpy(np.int32), sizes)
-    real = weight > 0
+    real = weight > SLIVER
     return (
         (cell[real] // grid.width).astype(np.int32),
         (cell[real] % grid.width).astype(np.int32),

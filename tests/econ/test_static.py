@@ -174,15 +174,23 @@ def unconnected(make_panel):
     return panel[early == (panel["province"] < "P06")].reset_index(drop=True)
 
 
+def chain(make_panel):
+    """Every province is there in three years only, so that the first and the last year hang together by a thread."""
+    panel = make_panel(provinces=40, years=42)
+    since = panel["year"] - 2000 - panel["province"].str[1:].astype(int)
+    return panel[since.between(0, 2)].reset_index(drop=True)
+
+
 @pytest.mark.parametrize(
     ("effects", "by_entity", "by_time"), [("entity", 1, 0), ("time", 0, 1), ("twoway", 1, 1), (None, 0, 0)]
 )
-@pytest.mark.parametrize("kind", ["balanced", "unbalanced", "unconnected"])
+@pytest.mark.parametrize("kind", ["balanced", "unbalanced", "unconnected", "chain"])
 def test_everything_equals_the_regression_on_dummies(make_panel, effects, by_entity, by_time, kind):
     panel = {
         "balanced": make_panel,
         "unbalanced": lambda: make_panel(keep=0.7),
         "unconnected": lambda: unconnected(make_panel),
+        "chain": lambda: chain(make_panel),
     }[kind]()
     options = {"estimator": "fe" if effects else "pooled", "effects": effects}
     X, y = panel[["forward", "backward"]].to_numpy(), panel["gini"].to_numpy()

@@ -153,11 +153,9 @@ def _coefficients(sample: Sample, X_net: np.ndarray, by_entity: bool, by_time: b
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         if by_entity or by_time:
-            # redundant columns are gone already, by a rule that does not depend on units
-            model = PanelOLS(y, X, entity_effects=by_entity, time_effects=by_time, check_rank=False)
-            result = model.fit()
+            result = PanelOLS(y, X, entity_effects=by_entity, time_effects=by_time).fit()
         else:
-            result = PooledOLS(y, X.assign(constant=1.0), check_rank=False).fit()
+            result = PooledOLS(y, X.assign(constant=1.0)).fit()
     return result.params[X.columns].to_numpy() / scale
 
 

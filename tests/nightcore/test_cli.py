@@ -1,0 +1,228 @@
+"""Commands: results on stdout, one sentence on stderr for what is wrong, exit codes of docs/exit-codes.md."""
+
+import gzip
+import json
+import subprocess
+import sys
+
+import geopandas as gpd
+import pandas as pd
+import pytest
+from shapely.geometry import box
+
+from nightcore.cli import main
+from nightcore.grid import DMSP_GLOBAL
+from nightcore.sensors import DMSP_OLS
+from tests.nightcore.rasters import ngdc_name, write_composites, write_raster
+
+GRID = DMSP_GLOBAL.part(4000, 24000, 30, 40)
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("in")
+    write_composites(folder, GRID)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def zones(tmp_path_factory):
+    path = tmp_path_factory.mktemp("zones") / "zones.gpkg"
+    shapes = [box(*GRID.part(row, 5, 10, 20).bounds) for row in (2, 14)]
+    gpd.GeoDataFrame({"code": ["a", "b"], "province": ["Ash", "Ash"]}, geometry=shapes, crs=4326).to_file(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def store(sources, tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "s.zarr"
+    assert main(["ingest", str(sources), str(path)]) == 0
+    return path
+
+
+def run(capsys, *arguments):
+    """(exit code, stdout, stderr) of a command."""
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def refused(capsys, code, *arguments):
+    """stderr of a command that has to end with `code` and one sentence."""
+    found, out, err = run(capsys, *arguments)
+    assert found == code
+    assert out == ""
+    lines = [line for line in err.splitlines() if line]
+    assert lines[-1].startswith("nightcore: ")
+    assert "Traceback" not in err
+    return lines[-1]
+
+
+# --- what works ---------------------------------------------------------------------------------------------------
+
+
+def test_info_and_verify(capsys, store):
+    code, out, _ = run(capsys, "info", store)
+    assert code == 0
+    assert all(name in out for name in DMSP_OLS.composites)
+    code, out, _ = run(capsys, "info", store, "--json")
+    assert len(json.loads(out)["composites"]) == 34
+    assert run(capsys, "verify", store)[0] == 0
+    assert run(capsys, "verify", store, "--fast")[0] == 0
+
+
+def test_zonal_to_csv_and_parquet_are_the_same_table(capsys, store, zones, tmp_path):
+    for name in ("city.csv", "city.parquet"):
+        arguments = ["zonal", store, "--zones", zones, "--id", "code", "--keep", "province"]
+        code, out, err = run(capsys, *arguments, "--calibration", "elvidge2014", "--out", tmp_path / name)
+        assert (code, err) == (0, "")
+        assert "2 zones x 22 years (1992-2013)" in out
+    csv, parquet = pd.read_csv(tmp_path / "city.csv"), pd.read_parquet(tmp_path / "city.parquet")
+    pd.testing.assert_frame_equal(csv, parquet, check_exact=True, check_dtype=False)
+    provenance = json.loads((tmp_path / "city.csv.provenance.json").read_text())
+    assert provenance["calibration"]["name"] == "elvidge2014"
+    import pyarrow.parquet as pq
+
+    assert json.loads(pq.read_schema(tmp_path / "city.parquet").metadata[b"nightcore"]) == provenance
+
+
+def test_zonal_prints_csv(capsys, store, zones):
+    code, out, _ = run(capsys, "zonal", store, "--zones", zones, "--id", "code", "--calibration", "raw")
+    assert code == 0
+    assert out.splitlines()[0].startswith("zone,year,sum,cells,mean")
+    assert len(out.splitlines()) == 1 + 44
+
+
+def test_dropped_composites_are_said(capsys, store, zones):
+    arguments = ["zonal", store, "--zones", zones, "--calibration", "wu2013"]
+    code, _, err = run(capsys, *arguments, "--missing", "drop")
+    assert code == 0
+    assert "left out, because wu2013 has no coefficients for them: F182011, F182012, F182013" in err
+
+
+def test_compare_and_methods(capsys, store, zones):
+    code, out, _ = run(capsys, "compare", store, "--zones", zones, "--methods", "raw", "elvidge2014", "--json")
+    assert code == 0
+    assert [row["pairs"] for row in json.loads(out)] == [12, 12]
+    code, out, _ = run(capsys, "methods")
+    assert code == 0
+    assert "elvidge2014" in out
+    assert "doi" in out
+
+
+def test_lights_as_zarr_and_as_tif(capsys, store, tmp_path):
+    import rasterio
+    import xarray as xr
+
+    arguments = ["lights", store, "--calibration", "elvidge2014", "--out"]
+    assert run(capsys, *arguments, tmp_path / "a.zarr")[0] == 0
+    assert run(capsys, *arguments, tmp_path / "tifs")[0] == 0
+    cube = xr.open_zarr(tmp_path / "a.zarr", consolidated=False)
+    assert cube.lights.dims == ("year", "y", "x")
+    with rasterio.open(tmp_path / "tifs" / "lights_1999.tif") as file:
+        xr.testing.assert_equal(
+            cube.lights.sel(year=1999).drop_vars(["year", "spatial_ref"]).reset_coords(drop=True).compute(),
+            xr.DataArray(file.read(1), dims=("y", "x"), coords={"y": cube.y, "x": cube.x}),
+        )
+        assert file.crs.to_epsg() == 4326
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "ingest", "info", "verify", "methods", "calibrate", "lights", "zonal", "compare"]
+)
+def test_help_has_an_example(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"example: nightcore {command}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_installed_command(store):
+    done = subprocess.run(
+        [sys.executable, "-m", "nightcore.cli", "info", store], capture_output=True, text=True, check=True
+    )
+    assert "34" in done.stdout
+
+
+# --- what a user gets wrong ---------------------------------------------------------------------------------------
+
+
+def test_33_of_34(capsys, tmp_path):
+    write_composites(tmp_path, GRID, names=DMSP_OLS.composites[:-1])
+    message = refused(capsys, 3, "ingest", tmp_path, tmp_path / "s.zarr")
+    assert "1 of the 34 composites of DMSP-OLS are absent: F182013" in message
+
+
+def test_a_cf_cvg_file(capsys, tmp_path, sources):
+    path = write_raster(tmp_path / ngdc_name("F101992", "cf_cvg"), *one_raster(sources))
+    assert "cf_cvg file of F101992" in refused(capsys, 3, "ingest", path, tmp_path / "s.zarr")
+
+
+def one_raster(sources):
+    import rasterio
+
+    with rasterio.open(sources / ngdc_name("F101992")) as file:
+        return file.read(1), GRID
+
+
+def test_a_truncated_gz(capsys, tmp_path, sources):
+    packed = gzip.compress((sources / ngdc_name("F101992")).read_bytes())
+    (tmp_path / (ngdc_name("F101992") + ".gz")).write_bytes(packed[:200])
+    message = refused(capsys, 4, "ingest", tmp_path, tmp_path / "s.zarr", "--allow-missing")
+    assert "F101992" in message
+    assert "truncated or damaged" in message
+
+
+def test_polygons_in_another_crs(capsys, tmp_path, store, zones):
+    other = tmp_path / "metres.gpkg"
+    gpd.read_file(zones).to_crs(3857).to_file(other)
+    arguments = ["zonal", store, "--zones", other, "--calibration", "raw"]
+    assert "EPSG:3857" in refused(capsys, 3, *arguments)
+    assert run(capsys, *arguments, "--reproject")[0] == 0
+
+
+def test_a_column_that_is_not_there(capsys, store, zones):
+    arguments = ["zonal", store, "--zones", zones, "--id", "code", "--keep", "provinz", "--calibration", "raw"]
+    assert "no column 'provinz': found code, province; did you mean 'province'" in refused(capsys, 3, *arguments)
+
+
+def test_an_unknown_method_and_rule(capsys, store, zones):
+    assert "elvidge2014" in refused(capsys, 2, "zonal", store, "--zones", zones, "--calibration", "elvidge2015")
+    message = refused(capsys, 2, "zonal", store, "--zones", zones, "--calibration", "raw", "--merge", "average")
+    assert "expected one of mean" in message
+
+
+def test_a_damaged_store(capsys, tmp_path, sources, zones):
+    path = tmp_path / "s.zarr"
+    assert run(capsys, "ingest", sources, path)[0] == 0
+    (path / "stable_lights/c/0/0/0").write_bytes(b"")
+    assert "tile 0,0" in refused(capsys, 4, "zonal", path, "--zones", zones, "--calibration", "raw")
+    code, out, err = run(capsys, "verify", path)
+    assert code == 4
+    assert "stable_lights/c/0/0/0: 0 bytes instead of" in out
+    assert "1 of" in err
+
+
+def test_no_store_and_no_sources(capsys, tmp_path, zones):
+    assert "does not exist" in refused(capsys, 3, "info", tmp_path / "none.zarr")
+    assert "expected sources" in refused(capsys, 2, "ingest", tmp_path / "only.zarr")
+    assert "does not exist" in refused(capsys, 3, "ingest", tmp_path / "nothing", tmp_path / "s.zarr")
+
+
+def test_the_demo_leaves_other_folders_alone(capsys, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    assert "not written by this demo" in refused(capsys, 3, "demo", "--out", tmp_path)
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_a_folder_that_cannot_be_written(capsys, store, zones, tmp_path):
+    arguments = ["zonal", store, "--zones", zones, "--calibration", "raw"]
+    assert "absent of city.csv does not exist" in refused(
+        capsys, 3, *arguments, "--out", tmp_path / "absent" / "city.csv"
+    )
+    assert "written as .csv or .parquet" in refused(capsys, 2, *arguments, "--out", tmp_path / "city.xls")
+
+
+def test_usage_errors_are_2():
+    with pytest.raises(SystemExit) as stop:
+        main(["zonal"])
+    assert stop.value.code == 2
