@@ -137,6 +137,42 @@ def _read_csv(path: Path, names: Sequence[str | None]) -> pd.DataFrame:
     )
 
 
+def read_crosswalk(path: Path) -> pd.DataFrame:
+    """Read a .csv of units and where they belong; every column is text."""
+    table = read_table(path)
+    return read_table(path, list(table.columns)) if path.suffix.lower() == ".csv" else table.astype(str)
+
+
+def add_crosswalk(table: pd.DataFrame, crosswalk: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Add to every row of `table` what `crosswalk` says of its unit.
+
+    The first column of `crosswalk` names the unit and is compared as text with the column `unit`, never by likeness.
+
+    Raises
+    ------
+    MissingColumnError, BadInputError
+        No column `unit`; a unit that the crosswalk names twice or does not name; a column that is there already.
+    """
+    require_columns(table, [unit])
+    key, *added = crosswalk.columns
+    refuse_duplicates(crosswalk, [key], "the crosswalk")
+    there = [column for column in added if column in table.columns]
+    if there or not added:
+        what = f"the table has the column {there[0]!r} already" if there else "the crosswalk has one column only"
+        raise BadInputError(
+            f"{what}: expected a crosswalk of the unit and of columns that are new; rename or drop one."
+        )
+    units = table[unit].astype(str)
+    unknown = ~units.isin(crosswalk[key].astype(str)).to_numpy()
+    if unknown.any():
+        raise BadInputError(
+            f"the crosswalk does not name {units[unknown].nunique():,} of the {units.nunique():,} units, first "
+            f"{units[unknown].iloc[0]!r}; it names units like {crosswalk[key].iloc[0]!r} in column {key!r}: add them."
+        )
+    places = crosswalk.set_index(crosswalk[key].astype(str))[added]
+    return pd.concat([table, places.loc[units].set_axis(table.index)], axis=1)
+
+
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write .csv or .parquet by the ending of `path`; the file appears whole or not at all."""
     suffix = path.suffix.lower()

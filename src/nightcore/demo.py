@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from nightcore.calibration import Calibration
 
 FORMULA = "gini ~ forward + backward + openness"
-LEVEL = 0.95  # of the intervals that are compared with the planted coefficients
 MARKER = "made-by-nightcore-demo"
 
 
@@ -148,9 +147,9 @@ def recovered(estimate: dict[str, Any], planted: dict[str, float]) -> list[dict[
                 "planted": truth,
                 "estimate": found["coef"],
                 "std_error": found["se"],
-                "low": found["low"],
-                "high": found["high"],
-                "inside": bool(found["low"] <= truth <= found["high"]),
+                "low": found["lower"],
+                "high": found["upper"],
+                "inside": bool(found["lower"] <= truth <= found["upper"]),
             }
         )
     return rows

@@ -56,7 +56,7 @@ COEFFICIENTS = {"forward": -0.08, "backward": 0.70, "openness": 0.03}
 REGRESSORS = {
     "forward": (0.155, 0.30, 0.10, 0.28),
     "backward": (0.047, 0.22, 0.08, 0.14),
-    "openness": (0.180, 0.45, 0.10, 0.36),
+    "openness": (0.180, 0.42, 0.10, 0.44),
 }
 PERSISTENCE = 0.7  # first-order autocorrelation of the remainder
 SHOCK = 0.012  # [Gini] standard deviation of what the variables do not explain
@@ -416,7 +416,7 @@ def place_lamps(cities: Cities, brightness: np.ndarray, rng: np.random.Generator
     angle = rng.uniform(0, 2 * np.pi, shape)
     away = np.where(core, rng.uniform(0.1, 0.5, shape), 0.28) * room[:, None]
     radius = np.where(core, rng.uniform(0.12, 0.25, shape), rng.uniform(0.45, 0.62, shape)) * room[:, None]
-    height = np.where(core, rng.uniform(2.0, 5.5, shape), rng.uniform(0.7, 1.3, shape))
+    height = np.where(core, rng.uniform(2.0, 6.3, shape), rng.uniform(0.7, 1.3, shape))
     power = np.broadcast_to(np.where(core, 2.0, 6.0), shape).copy()
 
     site = cities.members(SITE)

@@ -84,17 +84,59 @@ def test_regress_prints_the_table_of_the_library(capsys, panel_csv, panel):
     code, out, _ = run(capsys, *common, "--format", "summary")
     assert out == estimate.summary() + "\n"
     code, out, _ = run(capsys, *common, "--json")
-    assert json.loads(out)["coefficients"]["forward"]["se"] == estimate.std_errors["forward"]
+    assert json.loads(out)[0]["coefficients"]["forward"]["se"] == estimate.std_errors["forward"]
 
 
-def test_regress_writes_a_file(capsys, panel_csv, tmp_path):
-    out = tmp_path / "table.tex"
-    code, stdout, err = run(
-        capsys, "regress", panel_csv, "gini ~ forward", "--estimator", "pooled", "--format", "latex", "--out", out
-    )
+def test_regress_writes_files_by_their_endings(capsys, panel_csv, panel, tmp_path):
+    names = ("table.txt", "table.tex", "table.html", "table.md", "table.csv", "table.json")
+    common = ["regress", panel_csv, "gini ~ forward", "--cov", "classical", "cluster", "--cluster", "province"]
+    code, stdout, err = run(capsys, *common, "--out", *(tmp_path / name for name in names))
     assert (code, stdout) == (0, "")
-    assert out.read_text(encoding="utf-8").startswith(r"\begin{tabular}")
-    assert f"wrote {out}" in err
+    estimates = [
+        econ.fit(panel, "gini ~ forward", cov="classical"),
+        econ.fit(panel, "gini ~ forward", cov="cluster", cluster="province"),
+    ]
+    table = econ.regression_table(estimates)
+    forms = (econ.to_text, econ.to_latex, econ.to_html, econ.to_markdown, econ.to_csv)
+    for name, form in zip(names[:-1], forms, strict=True):
+        assert (tmp_path / name).read_text(encoding="utf-8") == form(table)
+        assert f"wrote {tmp_path / name}" in err
+    found = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+    assert [one["coefficients"]["forward"]["se"] for one in found] == [e.std_errors["forward"] for e in estimates]
+
+
+def test_panel_joins_and_says_what_did_not_match(capsys, tmp_path):
+    (tmp_path / "inequality.csv").write_text("province,year,gini\nAsh,2000,0.1\nAsh,2001,0.2\nElm,2000,0.3\n")
+    (tmp_path / "controls.csv").write_text("province,year,open\nAsh,2000,1\nAsh,2001,2\nFir,2000,3\n")
+    out = tmp_path / "panel.csv"
+    code, _, err = run(capsys, "panel", tmp_path / "inequality.csv", tmp_path / "controls.csv", "--out", out)
+    assert code == 0
+    assert out.read_text() == "province,year,gini,open\nAsh,2000,0.1,1\nAsh,2001,0.2,2\n"
+    assert "1 rows only in inequality, left out: Elm, 2000" in err
+    assert "1 rows only in controls, left out: Fir, 2000" in err
+
+
+def test_a_crosswalk_says_where_units_belong(capsys, tmp_path):
+    (tmp_path / "city.csv").write_text("zone,year,mean\n01,2000,1\n02,2000,3\n10,2000,5\n")
+    (tmp_path / "regions.csv").write_text("code,region\n01,North\n02,North\n10,South\n")
+    common = ["inequality", tmp_path / "city.csv", "--by", "region", "--crosswalk", tmp_path / "regions.csv"]
+    code, out, _ = run(capsys, *common, "--json")
+    assert code == 0
+    # two units of 1 and 3: |1 - 3| * 2 / (2 * 4 * 2) = 0.25
+    assert [(row["region"], row["n"], row["gini"]) for row in json.loads(out)] == [
+        ("North", 2, 0.25),
+        ("South", 1, None),
+    ]
+    for text, says in (
+        ("code,region\n01,North\n02,North\n", "does not name 1 of the 3 units, first '10'"),
+        ("code,region\n01,North\n01,South\n", "occurs more than once in the crosswalk"),
+        ("code,year\n01,1\n", "has the column 'year' already"),
+        ("code\n01\n", "has one column only"),
+    ):
+        (tmp_path / "regions.csv").write_text(text)
+        code, _, err = run(capsys, *common)
+        assert code == 3
+        assert says in err
 
 
 @pytest.mark.parametrize(
@@ -115,6 +157,7 @@ def test_regress_writes_a_file(capsys, panel_csv, tmp_path):
         (["regress", "{panel}", "gini ~ forwrd"], 3, "did you mean 'forward'"),
         (["regress", "{panel}", "gini ~ forward", "--cov", "cluster"], 2, "pass cluster='province'"),
         (["regress", "{panel}", "gini ~ forward", "--format", "docx"], 2, "no format 'docx'"),
+        (["regress", "{panel}", "gini ~ forward", "--out", "x.docx"], 2, "cannot write x.docx"),
         (["regress", "{panel}", "gini ~ forward", "--estimator", "iv"], 2, "no estimator 'iv'"),
     ],
 )
@@ -145,7 +188,7 @@ def test_usage_mistakes_exit_2(capsys, args):
     assert caught.value.code == 2
 
 
-@pytest.mark.parametrize("args", [["--help"], ["inequality", "--help"], ["regress", "--help"]])
+@pytest.mark.parametrize("args", [["--help"], ["inequality", "--help"], ["panel", "--help"], ["regress", "--help"]])
 def test_help_has_an_example(capsys, args):
     with pytest.raises(SystemExit) as caught:
         main(args)
