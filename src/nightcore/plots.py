@@ -58,7 +58,7 @@ def total_light(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figur
     ----------
     panels : title -> (names of composites, (composite,) total calibrated DN)
     """
-    figure, axes = new_figure(4.6 * len(panels), 3.4, 1, len(panels), sharey=True)
+    figure, axes = new_figure(5 * len(panels), 3.4, 1, len(panels))
     for ax, (title, (names, totals)) in zip(axes[0], panels.items(), strict=True):
         satellites = sorted({name[:3] for name in names})
         for satellite in satellites:
@@ -112,6 +112,7 @@ def light_maps(
         )  # fmt: skip
         if outlines is not None:
             outlines.boundary.plot(ax=ax, color="white", linewidth=0.4, aspect=None)
+            ax.set_ylabel("")  # geopandas labels every axes
         ax.set_title(title, fontsize=10, loc="left")
         ax.set_xlabel("longitude [degrees]")
         ax.set_xlim(west, east)

@@ -185,7 +185,7 @@ class Calibration:
         if self.report is not None:
             frame = frame.merge(self.report.drop(columns=list(self.method.columns)), on="composite", validate="1:1")
         header = {"nightcore_calibration": FORMAT, **self.provenance()}
-        text = frame.to_csv(index=False, lineterminator="\n")  # pandas writes floats so that they read back the same
+        text = frame.to_csv(index=False, lineterminator="\n", na_rep="nan")  # floats are written to the last bit
         Path(path).write_text(f"# {json.dumps(header, sort_keys=True)}\n{text}", encoding="utf-8")
 
 
@@ -197,6 +197,16 @@ def check_clip(clip: tuple[float, float]) -> None:
         low, high = math.nan, math.nan
     if not 0 <= low < high:
         raise UsageError(f"clip={clip!r} is not possible: expected (low, high) in DN with 0 <= low < high.")
+
+
+def parsed(text: str) -> int | float | bool | str:
+    """What a cell of a report was; pandas' own parser may lose the last bit of a float."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"True": True, "False": False}.get(text, text)
 
 
 def load(path: str | os.PathLike, methods: Mapping[str, Method]) -> Calibration:
@@ -219,7 +229,7 @@ def load(path: str | os.PathLike, methods: Mapping[str, Method]) -> Calibration:
         header = json.loads(first.removeprefix("# "))
         version, name, digest = header["nightcore_calibration"], header["name"], header["sha256"]
         clip = None if header["clip"] is None else tuple(map(float, header["clip"]))
-        frame = pd.read_csv(StringIO(rest), float_precision="round_trip")
+        frame = pd.read_csv(StringIO(rest), dtype=str, keep_default_na=False)
     except (ValueError, KeyError, TypeError) as error:
         raise BadInputError(
             f"{path} is not a calibration written by nightcore: expected a first line '# {{...}}' of JSON and a table "
@@ -241,7 +251,7 @@ def load(path: str | os.PathLike, methods: Mapping[str, Method]) -> Calibration:
         raise BadInputError(f"{path} has a coefficient that is not a number ({error}): correct it.") from error
     coefficients = dict(zip(frame["composite"], values, strict=True))
     fitted = header.get("fitted", {})
-    found = Calibration(method, coefficients, clip, frame if fitted else None, fitted)
+    found = Calibration(method, coefficients, clip, frame.map(parsed) if fitted else None, fitted)
     if found.hash != digest:
         raise IntegrityError(
             f"the coefficients in {path} are not those that were written, their hash differs: take the original file, "
