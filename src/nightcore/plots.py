@@ -59,6 +59,7 @@ def total_light(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figur
     panels : title -> (names of composites, (composite,) total calibrated DN)
     """
     figure, axes = new_figure(5 * len(panels), 3.4, 1, len(panels))
+    every_year = [int(name[3:]) for names, _ in panels.values() for name in names]
     for ax, (title, (names, totals)) in zip(axes[0], panels.items(), strict=True):
         satellites = sorted({name[:3] for name in names})
         for satellite in satellites:
@@ -69,6 +70,7 @@ def total_light(panels: Mapping[str, tuple[Sequence[str], np.ndarray]]) -> Figur
         ax.set_title(title, fontsize=10, loc="left")
         ax.set_xlabel("year")
         ax.set_ylim(bottom=0)
+        ax.set_xlim(min(every_year) - 1, max(every_year) + 1)
         ax.xaxis.set_major_locator(whole_years())
     axes[0, 0].set_ylabel("total light [1000 DN]")
     handles = {h.get_label(): h for ax in axes[0] for h in ax.get_lines()}
@@ -146,8 +148,11 @@ def small_multiples(
         ax.set_title(str(region), fontsize=9, loc="left")
         ax.xaxis.set_major_locator(whole_years())
         ax.tick_params(labelsize=8)
-    for ax in list(axes.flat)[len(regions) :]:
-        ax.set_axis_off()
+    for place, ax in enumerate(axes.flat):
+        if place >= len(regions):
+            ax.set_axis_off()
+        elif place + columns >= len(regions):  # the lowest of its column, although the row below may be begun
+            ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel(label or value, fontsize=9)
     if truth is not None:

@@ -259,7 +259,8 @@ def test_edited_coefficients(tmp_path):
         ("composite,c0", "composite,k0", "lacks the column c0"),
         ("F101993", "F101992", "names a composite twice"),
         ("1.5903", "high", "not a number"),
-        ("1.5903", "", "finite"),
+        ("1.5903", "", "not a number"),
+        ("1.5903", "nan", "finite"),
     ],
 )
 def test_files_that_are_something_else(tmp_path, old, new, said):
