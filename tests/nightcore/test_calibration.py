@@ -37,7 +37,7 @@ def test_checkpoints_worked_by_hand(name, composite, dn, printed):
     ],
 )
 def test_curves_at_known_points(name, composite, dn, value):
-    """science.md, section 8.1; the power law is given there to one decimal."""
+    """Values quoted wherever these tables are discussed; the power law to one decimal, the quadratics exactly."""
     assert_allclose(calibration(name).curve(composite)[dn], value, rtol=0, atol=0.05 if name == "wu2013" else 1e-12)
 
 
@@ -130,7 +130,7 @@ def test_quadratics_end_at_63_and_power_laws_do_not():
     for name in ("elvidge2009", "elvidge2014", "liu2012"):
         assert np.nanmax(calibration(name).curves(calibration(name).composites)) == 63
     brightest = np.nanmax(calibration("wu2013").curves(calibration("wu2013").composites))
-    assert_allclose(brightest, 125.2, atol=0.05)  # one decimal in science.md
+    assert_allclose(brightest, 125.2, atol=0.05)  # one decimal is quoted
 
 
 def test_raw_is_the_identity_for_every_composite():

@@ -95,7 +95,7 @@ def test_behaviour_table_in_fixed_point(series, rule, held):
     ],
 )
 def test_rules_turn_flat_noise_into_growth(rule, first, last):
-    """Truth 20 DN, noise sd 2, 22 years: means of the first and the last year (science.md, section 4)."""
+    """Truth 20 DN, noise sd 2, 22 years: means of the first and the last year, known to one decimal."""
     noisy = np.random.default_rng(1).normal(20, 2, (22, 20_000))
     held = continuity(noisy, rule).mean(axis=1)
     # 0.05 is the rounding of the printed figures, 0.02 is two standard errors of a mean of 20,000 cells
@@ -106,7 +106,7 @@ def test_growth_in_percent_of_the_running_maximum_and_none_of_isotonic():
     noisy = np.random.default_rng(2).normal(20, 2, (22, 20_000))
     for rule in ("sequential", "fixpoint", "cummax"):
         held = continuity(noisy, rule).mean(axis=1)
-        assert abs(100 * (held[-1] / held[0] - 1) - 19.0) < 0.3  # per cent; the bound of science.md, section 8
+        assert abs(100 * (held[-1] / held[0] - 1) - 19.0) < 0.3  # per cent: one decimal, and noise
         assert abs(100 * (held.mean() / noisy.mean() - 1) - 14.5) < 0.3
     # pooled means are the same numbers added in another order
     assert_allclose(continuity(noisy, "isotonic").mean(), noisy.mean(), rtol=1e-12)

@@ -50,7 +50,7 @@ def test_mean_of_three_observed_and_one_missing():
 
 
 def test_the_rule_as_printed_is_the_plain_mean():
-    """ "0 where both are 0, else the mean" (science.md, section 4) is algebraically the mean."""
+    """0 where both are 0, else the mean: algebraically that is the mean."""
     a, b = np.meshgrid(np.arange(64.0), np.arange(64.0))
     printed = np.where((a == 0) & (b == 0), 0, (a + b) / 2)
     assert_array_equal(merge(np.stack([a, b]))[0], printed)

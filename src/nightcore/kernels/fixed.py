@@ -11,8 +11,8 @@ import numpy as np
 
 from nightcore.errors import BadInputError
 
-# design.md proposes 2**-16 DN; int32 has room for four more bits at 1023 DN, and with them the rounding of a curve
-# (4.8e-7 DN) is below that of the float32 cube (2e-6 DN at 63), so that fixed point is never the coarser of the two
+# 2**-16 DN would be the usual 16.16 format; int32 has room for four more bits at 1023 DN, and with them the rounding
+# of a curve (4.8e-7 DN) is below that of the float32 cube at 63 DN (1.9e-6), so bright lights lose nothing by it
 CURVE_BITS = 20
 MERGED_BITS = CURVE_BITS + 1  # one more, for the half of a mean of two
 MISSING = -1  # calibrated DN are never negative
