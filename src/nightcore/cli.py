@@ -191,7 +191,10 @@ def run_methods(args) -> None:
         {"method": method.name, "composites": len(method.coefficients), "doi": method.doi, "title": method.title}
         for method in METHODS.values()
     ]
-    text = "\n".join(f"{r['method']:<12} {r['composites']:>3} composites  {r['title']}  doi:{r['doi']}" for r in rows)
+    lines = [f"{row['method']:<12} {row['composites'] or 'all':>3} composites  {row['title']}" for row in rows]
+    text = "\n".join(
+        line + (f"  doi:{row['doi']}" if row["doi"] else "") for line, row in zip(lines, rows, strict=True)
+    )
     show({"methods": rows}, args.json, text)
 
 

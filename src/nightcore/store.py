@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -224,7 +225,8 @@ def decode_chunk(packed: bytes, n_composite: int, dtype: str) -> np.ndarray:
 class StoreWriter:
     """Writes a store beside its final name and publishes it whole.
 
-    Use as a context manager: on an error, and after a kill by the next writer, the unfinished folder is removed.
+    Use as a context manager. On an error the unfinished folder is removed; what a killed writer left behind is removed
+    by the next one; a second writer beside a living one is refused.
     """
 
     def __init__(self, path: str | Path, sensor: Sensor, grid: Grid, composites: Sequence[Composite], overwrite=False):
@@ -236,10 +238,15 @@ class StoreWriter:
 
     def __enter__(self) -> StoreWriter:
         refuse_existing(self.path, self.overwrite)
-        if self.partial.exists():  # left by a run that was killed; nothing in it was ever published
-            shutil.rmtree(self.partial)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_skeleton(self.partial, self.sensor, self.grid, self.composites)
+        self.lock = hold_lock(self.path.with_name(self.path.name + ".lock"), self.path)
+        try:
+            if self.partial.exists():  # left by a run that was killed; nothing in it was ever published
+                shutil.rmtree(self.partial)
+            write_skeleton(self.partial, self.sensor, self.grid, self.composites)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def write(self, tile: Tile, block: np.ndarray) -> None:
@@ -284,9 +291,54 @@ class StoreWriter:
             os.replace(self.partial, self.path)
         return Store(self.path)
 
-    def __exit__(self, kind, value, trace) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.partial.exists():
             shutil.rmtree(self.partial)
+        self.lock.unlink(missing_ok=True)
+
+
+def hold_lock(lock: Path, store: Path) -> Path:
+    """Create a lock file that names this process; one that a dead process of this machine left behind is taken over.
+
+    Raises
+    ------
+    BadInputError
+        Another living process writes the store.
+    """
+    mine = {"host": platform.node(), "pid": os.getpid()}
+    for _ in range(2):
+        try:
+            with lock.open("x", encoding="utf-8") as file:  # "x": creating it is the test, in one step
+                json.dump(mine, file)
+            return lock
+        except FileExistsError:
+            holder = read_lock(lock)
+            if holder["host"] == mine["host"] and not alive(holder["pid"]):
+                lock.unlink(missing_ok=True)
+                continue
+            break
+    raise BadInputError(
+        f"{store} is being written by process {holder['pid']} on {holder['host']}: wait for it, or, if that process is "
+        f"gone, delete {lock}."
+    )
+
+
+def read_lock(lock: Path) -> dict[str, Any]:
+    try:
+        return json.loads(lock.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # its writer is between creating and filling it
+        return {"host": "another machine", "pid": 0}
+
+
+def alive(pid: int) -> bool:
+    """True where a process of this number runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -1,7 +1,12 @@
 """A store is plain Zarr to others, and never returns a wrong pixel to us."""
 
 import json
+import os
+import platform
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -187,6 +192,40 @@ def test_what_a_killed_run_left_behind_is_replaced(written, tmp_path):
     store = ingest(written[0], tmp_path / "s.zarr", allow_missing=True)
     assert store.verify() == []
     assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
+
+
+def test_a_second_writer_is_refused(written, store, tmp_path):
+    target = tmp_path / "s.zarr"
+    with (
+        StoreWriter(target, store.sensor, store.grid, store.details),
+        pytest.raises(BadInputError, match=f"written by process {os.getpid()}"),
+    ):
+        ingest(written[0], target, allow_missing=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_dead_process_is_taken_over(written, tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "s.zarr.lock").write_text(json.dumps({"host": platform.node(), "pid": dead.pid}))
+    assert ingest(written[0], tmp_path / "s.zarr", allow_missing=True).verify() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
+
+
+def test_a_killed_ingest_publishes_nothing_and_the_same_command_works(written, tmp_path):
+    """kill -9 at a random moment, six times; then the command runs through and the bytes are those of a calm run."""
+    target = tmp_path / "s.zarr"
+    command = [sys.executable, "-m", "nightcore.cli", "ingest", str(written[0]), str(target), "--allow-missing"]
+    rng = np.random.default_rng(0)
+    for wait in rng.uniform(0.3, 1.6, 6):
+        running = subprocess.Popen([*command, "--overwrite"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        time.sleep(wait)
+        running.kill()
+        running.wait()
+        if target.exists():
+            assert Store(target).verify() == []
+    subprocess.run([*command, "--overwrite"], check=True, capture_output=True)
+    assert Store(target).manifest == ingest(written[0], tmp_path / "calm.zarr", allow_missing=True).manifest
 
 
 def test_the_same_sources_give_the_same_bytes(written, store, tmp_path):
