@@ -21,7 +21,7 @@ from nightcore.grid import DMSP_GLOBAL, Grid
 from nightcore.sensors import DMSP_OLS, SATURATED
 
 ORIGIN = (4200, 33600)  # row, column of the window's corner in the global grid: 40 N, 100 E
-CELLS_A_CITY = 5000  # with the two numbers below, 4 to 10 % of cells are lit
+CELLS_A_CITY = 3500  # with RADIUS and PEAK, about 4 to 8 % of cells are lit
 RADIUS = (1.0, 0.55)  # [ln cells] mean and standard deviation of a city's radius
 PEAK = (3.2, 0.8)  # [ln DN] ... and of the radiance of its core
 GROWTH = 0.02  # [1 / year] of all light

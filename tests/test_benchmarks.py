@@ -1,0 +1,168 @@
+"""The benchmarks run, their two sides agree, and their tables are complete. Times are never looked at."""
+
+import importlib
+import math
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def run():
+    """benchmarks/run.py as a module; its folder is no package."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        yield importlib.import_module("run")
+        for name in ("run", "peers", "peak", "world"):
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def quick(run, tmp_path_factory):
+    """Text that a quick run writes."""
+    out = tmp_path_factory.mktemp("benchmarks") / "README.md"
+    assert run.main(["--quick", "--out", str(out)]) == 0
+    return out.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def small(run, tmp_path_factory):
+    """World, store and coverage of one tile."""
+    folder = tmp_path_factory.mktemp("world")
+    world = run.make_world(folder, 60, 90, 8, seed=3)
+    store = run.nc.ingest(world.files, folder / "lights.zarr")
+    return world, store, run.nc.coverage(world.zones, store, id="code")
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    """Cells of the table whose first heading is given, without its head."""
+    lines = iter(text.splitlines())
+    next(line for line in lines if line.startswith(f"| {heading} |"))
+    next(lines)
+    found = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        found.append([cell.strip() for cell in line.strip("|").split("|")])
+    return found
+
+
+def published() -> str:
+    return (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def check_table(text: str, pairs: int) -> None:
+    table = rows(text, "#")
+    assert [row[0] for row in table] == [str(i + 1) for i in range(12)]
+    for _, work, own, peer, own_seconds, peer_seconds, ratio, span in table:
+        assert work
+        assert own
+        assert peer
+        low, high = map(float, span.split("-"))
+        assert low <= float(ratio) <= high
+        for number in (own_seconds, peer_seconds, ratio):
+            assert math.isfinite(float(number))
+    assert f"range of {pairs} pairs" in text
+
+
+def test_a_quick_run_agrees_and_fills_its_table(quick):
+    check_table(quick, pairs=3)
+
+
+def test_every_row_says_what_it_compares(quick):
+    numbers = [number for line in re.findall(r"^  \* ([\d, ]+): ", quick, re.M) for number in line.split(", ")]
+    assert numbers == [row[0] for row in rows(quick, "#")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell peak memory")
+def test_memory_of_every_engine(run, quick):
+    for text, size in ((quick, run.QUICK), (published(), run.FULL)):
+        table = rows(text, "store -> zonal table")
+        assert [row[0] for row in table] == list(size.engines)
+        for _, before, top, added in table:
+            assert 0 < int(before) <= int(top)
+            assert abs(int(top) - int(before) - int(added)) <= 1  # each is rounded by itself
+
+
+def test_engines_whose_memory_is_measured_do_the_same(run, small):
+    _, store, coverage = small
+    table, *sums = (engine(store, coverage) for engine in run.peak.ENGINES.values())
+    assert len(sums) == 3
+    for found in sums:
+        assert run.chain_sums_agree(table, found, coverage)
+
+
+def test_the_published_table_has_the_same_rows(run, quick):
+    text = published()
+    check_table(text, pairs=run.FULL.pairs)
+    assert [row[1:4] for row in rows(text, "#")] == [row[1:4] for row in rows(quick, "#")]
+
+
+def test_sums_that_differ_stop_the_run(run, small, monkeypatch, tmp_path, capsys):
+    honest = run.peers.numpy_tiles
+    monkeypatch.setattr(run.peers, "numpy_tiles", lambda *args, **options: honest(*args, **options) * (1 + 1e-5))
+    monkeypatch.setattr(run, "make_world", lambda *args: small[0])
+    assert run.main(["--quick", "--out", str(tmp_path / "README.md")]) == 1
+    assert "NumPy by tiles, 1 thread disagree: sums of zones and years differ" in capsys.readouterr().err
+    assert not (tmp_path / "README.md").exists()
+
+
+def test_pixels_weights_and_zones_that_differ_are_found(run, small):
+    world, store, coverage = small
+    disagree = run.DisagreementError
+
+    pixels = world.stack.copy()
+    assert run.pixels_agree(store, pixels)
+    pixels[5, 30, 40] += 1
+    with pytest.raises(disagree, match="arrays"):
+        run.pixels_agree(store, pixels)
+
+    packed = run.peers.inflate_and_encode(world.files, world.stack, store.tiles(), threads=1)
+    assert run.chunks_agree(store, packed)
+    with pytest.raises(disagree, match="tile 0,0"):
+        run.chunks_agree(store, run.peers.inflate_and_encode([], pixels, store.tiles(), threads=1))
+
+    cell, zone, weight = run.peers.cells_by_exactextract(world.grid, world.zones)
+    assert run.weights_agree(coverage, (cell, zone, weight))
+    with pytest.raises(disagree, match="weights"):
+        run.weights_agree(coverage, (cell, zone, weight * np.float32(1 - 1e-6)))
+    with pytest.raises(disagree, match="cells"):
+        run.weights_agree(coverage, (cell, np.roll(zone, 1), weight))
+
+    centre = run.nc.coverage(world.zones, world.grid, id="code", rule="centre")
+    image = run.peers.zone_image(world.grid, world.zones)
+    assert run.images_agree(centre, image)
+    image[0, 0] = -1
+    with pytest.raises(disagree, match="zones"):
+        run.images_agree(centre, image)
+
+
+@pytest.mark.parametrize("found", [np.nan, np.inf, -1.5])
+def test_what_is_not_within(run, found):
+    with pytest.raises(run.DisagreementError, match="sums differ: 1 of 2"):
+        run.within(np.array([0.0, found]), np.array([0.0, 1.0]), "sums")
+
+
+def test_share_of_what_is_allowed(run):
+    assert run.within(np.array([0.0, -0.5]), np.array([0.0, 2.0]), "sums") == 0.25
+
+
+def test_generated_lights_are_as_sparse_as_real_ones(run, tmp_path):
+    world = run.make_world(tmp_path, 400, 400, 20, seed=run.SEED)
+    darkest, brightest, always = world.dark_share
+    # stable lights of inhabited windows: 90 to 96 % of cells are dark; a small window scatters more
+    assert 0.85 < always < brightest < darkest < 0.99
+    assert set(np.unique(world.stack[world.stack > 63])) == {255}
+
+
+def test_zones_fill_the_window_once(run, small):
+    world, _, coverage = small
+    shared = np.zeros(world.grid.shape)
+    np.add.at(shared, (coverage.row, coverage.column), coverage.weight)
+    # one cell is the sum of up to a few float32 weights
+    np.testing.assert_allclose(shared, 1, atol=1e-5)
