@@ -95,22 +95,35 @@ def ingest(
     with ExitStack() as stack:
         found = find_sources(sources, catalog, sensor, say)
         check_complete(found, sensor, allow_missing, say)
-        opened = [stack.enter_context(open_source(source, sensor)) for source in found]
-        layers = keep_one_each(opened)
+        workers = stack.enter_context(ThreadPoolExecutor(threads or os.cpu_count()))
+        # inflated side by side, opened one after another: rasterio's environment belongs to a thread
+        plain = enter_all([plain_source(source, sensor) for source in found], workers, stack)
+        layers = keep_one_each([stack.enter_context(open_source(one, sensor)) for one in plain])
         grid = common_grid(layers, bbox, say)
         composites = [describe(layer, grid, say) for layer in layers]
         check_disk(Path(store), grid, len(layers))
         tiles = tiles_of(grid)
-        with (
-            StoreWriter(store, sensor, grid, composites, overwrite) as writer,
-            ThreadPoolExecutor(threads or os.cpu_count()) as pool,
-        ):
+        with StoreWriter(store, sensor, grid, composites, overwrite) as writer:
             for done, strip in enumerate(strips(tiles)):
-                rows = list(pool.map(lambda layer, strip=strip: read_strip(layer, grid, strip[0], sensor), layers))
-                list(pool.map(lambda tile, rows=rows: writer.write(tile, cut(rows, tile)), strip))
+                rows = list(workers.map(lambda layer, strip=strip: read_strip(layer, grid, strip[0], sensor), layers))
+                list(workers.map(lambda tile, rows=rows: writer.write(tile, cut(rows, tile)), strip))
                 if progress:
                     progress(min((done + 1) * len(strip), len(tiles)), len(tiles))
             return writer.publish({"bbox": list(bbox) if bbox else None})
+
+
+def enter_all(contexts: Sequence[Any], workers: ThreadPoolExecutor, stack: ExitStack) -> list[Any]:
+    """Enter context managers side by side and leave them with `stack`, also when one of them fails."""
+    futures = [workers.submit(context.__enter__) for context in contexts]
+    failures = []
+    for context, future in zip(contexts, futures, strict=True):
+        if future.exception() is None:
+            stack.push(context.__exit__)
+        else:
+            failures.append(future.exception())
+    if failures:
+        raise failures[0]
+    return [future.result() for future in futures]
 
 
 # --- what is there ------------------------------------------------------------------------------------------------
@@ -286,24 +299,44 @@ class Layer:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A source whose raster can be opened: in a file, or in memory."""
+
+    source: Source
+    size: int
+    sha256: str
+    raster: str | bytes
+
+
 @contextmanager
-def open_source(source: Source, sensor: Sensor) -> Iterator[Layer]:
-    """Open a source for reading by windows; gzip and tar are inflated to memory, or to a temporary file when large."""
+def plain_source(source: Source, sensor: Sensor) -> Iterator[Plain]:
+    """Hash a source; gzip and tar are inflated to memory, or to a temporary file when large."""
+    size, digest = file_hash(source.path)
+    if source.member is None and not source.path.name.lower().endswith(".gz"):
+        yield Plain(source, size, digest, str(source.path))
+    else:
+        with inflated(source, sensor) as raster:
+            yield Plain(source, size, digest, raster)
+
+
+@contextmanager
+def open_source(plain: Plain, sensor: Sensor) -> Iterator[Layer]:
+    """Open a source for reading by windows."""
     import rasterio
 
-    size, digest = file_hash(source.path)
     with ExitStack() as stack:
-        if source.member is None and not source.path.name.lower().endswith(".gz"):
-            target: Any = str(source.path)
-        else:
-            plain = stack.enter_context(inflated(source, sensor))
-            target = plain if isinstance(plain, str) else stack.enter_context(rasterio.MemoryFile(plain)).name
+        target = plain.raster
+        if isinstance(target, bytes):
+            target = stack.enter_context(rasterio.MemoryFile(target)).name
         try:
             # only GeoTIFF: GDAL's other drivers can reach the network or run code from a file
             dataset = stack.enter_context(rasterio.open(target, driver="GTiff"))
         except rasterio.errors.RasterioError as error:
-            raise IntegrityError(f"{source} cannot be opened as a GeoTIFF ({error}): get the file again.") from error
-        yield Layer(source, dataset, raster_grid(dataset, source, sensor), size, digest)
+            raise IntegrityError(
+                f"{plain.source} cannot be opened as a GeoTIFF ({error}): get the file again."
+            ) from error
+        yield Layer(plain.source, dataset, raster_grid(dataset, plain.source, sensor), plain.size, plain.sha256)
 
 
 def file_hash(path: Path) -> tuple[int, str]:

@@ -131,7 +131,7 @@ def store_totals(
 
     def sums(tile: Tile):
         entries = coverage.block(tile)
-        zones, local = np.unique(entries.zone, return_inverse=True)
+        zones, local = entries.local()
         dn = store.read(tile)[recipe.selected]
         area = cell_area[tile.row : tile.row + tile.height]
         found = zone_sums(
@@ -141,7 +141,7 @@ def store_totals(
             recipe.merge_code,
             recipe.continuity_code,
             entries.pixel,
-            local.astype(np.int32),
+            local,
             entries.weight,
             area,
             len(zones),
@@ -159,30 +159,26 @@ def array_totals(
     values: np.ndarray, coverage: Coverage, grid: Grid, threads: int | None, progress: Progress | None
 ) -> Totals:
     """Sums over all tiles of a (layer, y, x) float stack that a zone touches; `values` may be a dask array."""
-    from nightcore.kernels.zonal import value_bits, zone_sums_values
+    from nightcore.kernels.zonal import largest_magnitude, value_bits, zone_sums_values
 
     cell_area = grid.cell_area()
     touched = [tile for tile in tiles_of(grid) if coverage.touches(tile)]
 
     def block(tile: Tile) -> np.ndarray:
-        part = values[:, tile.row : tile.row + tile.height, tile.column : tile.column + tile.width]
-        return np.ascontiguousarray(np.asarray(part), dtype=np.float64)
+        part = np.asarray(values[:, tile.row : tile.row + tile.height, tile.column : tile.column + tile.width])
+        return np.ascontiguousarray(part, part.dtype if part.dtype == np.float32 else np.float64)
 
     # the scale of the fixed-point sums follows from the largest value under any zone, so it knows nothing of tiles
     def largest(tile: Tile) -> float:
-        entries = coverage.block(tile)
-        seen = block(tile).reshape(len(values), -1)[:, entries.pixel]
-        return float(np.max(np.abs(seen), initial=0.0, where=~np.isnan(seen)))
+        return largest_magnitude(block(tile).reshape(len(values), -1), coverage.block(tile).pixel)
 
     bits = value_bits(max(each(largest, touched, threads, None), default=0.0), cell_area.max())
 
     def sums(tile: Tile):
         entries = coverage.block(tile)
-        zones, local = np.unique(entries.zone, return_inverse=True)
+        zones, local = entries.local()
         area = cell_area[tile.row : tile.row + tile.height]
-        return zones, zone_sums_values(
-            block(tile), entries.pixel, local.astype(np.int32), entries.weight, area, len(zones), bits
-        )
+        return zones, zone_sums_values(block(tile), entries.pixel, local, entries.weight, area, len(zones), bits)
 
     return add_up(each(sums, touched, threads, progress), (len(coverage), len(values)), bits, 1.0)
 

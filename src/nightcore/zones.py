@@ -45,6 +45,17 @@ class Entries:
     def __len__(self) -> int:
         return len(self.pixel)
 
+    def local(self) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) distinct zones of the tile, ascending, and (n,) int32 which of them each entry belongs to."""
+        if not len(self):
+            return np.array([], np.int32), np.array([], np.int32)
+        # a table over zone numbers; sorting the entries instead took half of a zonal run
+        place = np.zeros(int(self.zone.max()) + 1, np.int32)
+        place[self.zone] = 1
+        zones = np.flatnonzero(place).astype(np.int32)
+        place[zones] = np.arange(len(zones), dtype=np.int32)
+        return zones, place[self.zone]
+
 
 @dataclass(frozen=True)
 class Coverage:

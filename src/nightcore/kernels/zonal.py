@@ -283,32 +283,62 @@ def zone_sums_reference(
 @kernel
 def add_values(values, pixel, zone, weight, cell_area, n_zones, bits):
     """See `zone_sums_values`; `values` (layer, pixel), `cell_area` (pixel,).  -> sums (7, zone, layer), low, high."""
-    n_layer = len(values)
+    n_layer, n_entry = len(values), len(pixel)
     sums = np.zeros((7, n_zones, n_layer), np.int64)
     low = np.full((n_zones, n_layer), np.nan)
     high = np.full((n_zones, n_layer), np.nan)
     unit = 2.0**bits
-    for entry in range(len(pixel)):
-        p, z = pixel[entry], zone[entry]
-        w = weight[entry]
-        wa = w * cell_area[p]
-        units, units_area = np.int64(np.rint(w * unit)), np.int64(np.rint(wa * unit))
-        for layer in range(n_layer):
-            v = np.float64(values[layer, p])
-            if np.isnan(v):
-                sums[UNSEEN, z, layer] += units
-                continue
-            sums[TOTAL, z, layer] += np.int64(np.rint(w * v * unit))
-            sums[CELLS, z, layer] += units
-            sums[TOTAL_AREA, z, layer] += np.int64(np.rint(wa * v * unit))
-            sums[AREA, z, layer] += units_area
-            if v > 0:
-                sums[LIT, z, layer] += units
-            if not low[z, layer] <= v:  # also where nothing was seen before
-                low[z, layer] = v
-            if not high[z, layer] >= v:
-                high[z, layer] = v
+    area, units, units_area = np.empty(n_entry), np.empty(n_entry, np.int64), np.empty(n_entry, np.int64)
+    for entry in range(n_entry):
+        area[entry] = weight[entry] * cell_area[pixel[entry]]
+        units[entry] = np.int64(np.rint(weight[entry] * unit))
+        units_area[entry] = np.int64(np.rint(area[entry] * unit))
+    # layer by layer, because a layer's cells lie beside each other in memory; along a row neighbours mostly belong to
+    # one zone, so its sums stay in registers until the zone changes
+    for layer in range(n_layer):
+        entry = 0
+        while entry < n_entry:
+            z = zone[entry]
+            total, cells, total_area, observed_area, lit, unseen = 0, 0, 0, 0, 0, 0
+            smallest, largest = np.inf, -np.inf
+            while entry < n_entry and zone[entry] == z:
+                v = np.float64(values[layer, pixel[entry]])
+                if np.isnan(v):
+                    unseen += units[entry]
+                else:
+                    total += np.int64(np.rint(weight[entry] * v * unit))
+                    cells += units[entry]
+                    total_area += np.int64(np.rint(area[entry] * v * unit))
+                    observed_area += units_area[entry]
+                    if v > 0:
+                        lit += units[entry]
+                    smallest = min(smallest, v)
+                    largest = max(largest, v)
+                entry += 1
+            sums[TOTAL, z, layer] += total
+            sums[CELLS, z, layer] += cells
+            sums[TOTAL_AREA, z, layer] += total_area
+            sums[AREA, z, layer] += observed_area
+            sums[LIT, z, layer] += lit
+            sums[UNSEEN, z, layer] += unseen
+            if smallest <= largest:  # something was seen
+                if not low[z, layer] <= smallest:  # also where nothing was seen before
+                    low[z, layer] = smallest
+                if not high[z, layer] >= largest:
+                    high[z, layer] = largest
     return sums, low, high
+
+
+@kernel
+def largest_magnitude(values, pixel):
+    """Largest absolute value of (layer, pixel) floats at the cells named, NaN passed over; 0 where there is none."""
+    largest = 0.0
+    for layer in range(len(values)):
+        for entry in range(len(pixel)):
+            v = abs(np.float64(values[layer, pixel[entry]]))
+            if v > largest:
+                largest = v
+    return largest
 
 
 def zone_sums_values(
@@ -323,7 +353,8 @@ def zone_sums_values(
     """Values of one block, summed over zones: (layer, height, width) float, NaN missing; the rest as in `zone_sums`,
     `bits` from `value_bits`."""
     flat, cell_area = flatten(values, area)
-    largest = float(np.max(np.abs(flat), initial=0.0, where=~np.isnan(flat)))
+    # fmax and fmin pass over NaN, which is left only where nothing was observed
+    largest = float(np.nan_to_num(max(np.fmax.reduce(flat, axis=None), -np.fmin.reduce(flat, axis=None)), nan=0.0))
     check_entries(flat.shape[1], pixel, zone, weight, area, n_zones, largest, bits)
     sums, low, high = add_values(flat, pixel, zone, weight, cell_area, n_zones, bits)
     named = dict(zip(("total", "cells", "total_area", "area", "lit", "saturated", "missing"), sums, strict=True))
