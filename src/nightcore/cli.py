@@ -54,8 +54,9 @@ def show(result: dict[str, Any] | pd.DataFrame, as_json: bool, text: str) -> Non
 
 
 def box(text: str) -> tuple[float, float, float, float]:
-    west, south, east, north = (float(part) for part in text.split(","))
-    return west, south, east, north
+    from nightcore.grid import check_box
+
+    return check_box(text.split(","))
 
 
 def add_demo(steps) -> None:
@@ -217,7 +218,9 @@ def add_calibrate(steps) -> None:
 
 def run_calibrate(args) -> None:
     from nightcore.calibration import fit_calibration
+    from nightcore.calibration._method import check_file_path
 
+    check_file_path(args.out)
     fitted = fit_calibration(
         args.form,
         args.store,
@@ -225,6 +228,7 @@ def run_calibrate(args) -> None:
         reference=args.reference,
         estimator=args.estimator,
         saturated=args.saturated,
+        say=say,
     )
     fitted.save(args.out)
     say(f"wrote {args.out}")
@@ -248,7 +252,7 @@ def run_lights(args) -> None:
     from nightcore.lights import annual_lights, write_lights
 
     cube = annual_lights(args.store, args.calibration, args.merge, args.continuity, args.bbox, args.missing)
-    tell_dropped(cube.attrs["nightcore"])
+    tell_dropped(json.loads(cube.attrs["nightcore"]))
     write_lights(cube, args.out)
     show({"lights": str(args.out), "shape": list(cube.shape)}, args.json, f"{args.out}: {cube.sizes['year']} years")
 
@@ -289,6 +293,9 @@ def run_zonal(args) -> None:
         Progress("zonal"),
     )
     tell_dropped(table.attrs["provenance"])
+    if cover.cut():
+        names = ", ".join(map(str, cover.cut()[:5])) + (" ..." if len(cover.cut()) > 5 else "")
+        say(f"the grid's edge cuts {len(cover.cut())} zones ({names}): what lies beyond it counts as missing_share")
     if args.out is None:
         show(table, args.json, table.to_csv(index=False).rstrip())
         return
@@ -386,6 +393,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def join_boxes(argv: list[str]) -> list[str]:
+    """`--bbox -74,40,-73,41` as one word: argparse takes a word that begins with a minus for an option."""
+    joined, words = [], iter(argv)
+    for word in words:
+        following = next(words, None) if word == "--bbox" else None
+        joined.append(word if following is None else f"{word}={following}")
+    return joined
+
+
 def interrupt(number: int, frame: Any) -> None:
     """SIGTERM, as batch systems send it, stops a run as Ctrl-C does."""
     raise KeyboardInterrupt
@@ -393,9 +409,9 @@ def interrupt(number: int, frame: Any) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code; what a user can put right is one sentence, never a traceback."""
-    args = parser().parse_args(argv)
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
+        args = parser().parse_args(join_boxes(sys.argv[1:] if argv is None else argv))
         args.run(args)
     except NightcoreError as error:
         say(str(error))
@@ -410,9 +426,12 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output went away, as `head` does
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            say(f"no space left for {error.filename or 'what has to be written'}: free space or choose another disk")
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
+            say(f"cannot open {error.filename} ({error.strerror}): check the path and its permissions")
+        else:
             raise
-        say(f"cannot write {error.filename or ''} ({error.strerror}): free space or choose another folder")
         return ResourceError.exit_code
     finally:
         signal.signal(signal.SIGTERM, before)

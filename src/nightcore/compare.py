@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nightcore.errors import BadInputError
+from nightcore.errors import BadInputError, UsageError
 from nightcore.lights import as_calibration, usable
 from nightcore.store import Store, Tile, as_store
+from nightcore.threads import thread_count
 from nightcore.zonal import composite_totals, each
+from nightcore.zones import Coverage
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from nightcore.calibration import Calibration
-    from nightcore.zones import Coverage
 
 
 def compare(
@@ -38,13 +39,16 @@ def compare(
     store : path, Store or Dataset of `open_store`
     methods : sequence of Calibration, name or file
     zones : Coverage, optional
-        Zones that are scored; without them every observed cell of the store counts once.
+        Zones that are scored; without them every observed cell of the store counts, a meridian that the global grid
+        shows at both ends once.
 
     Returns
     -------
     DataFrame
         One row a method: method, composites, pairs (overlapping years that it knows both satellites of), ndi (mean
-        over them), ndi_worst, ndi_zone (mean over years and lit zones of the NDI of each zone; NaN without zones).
+        over them), ndi_worst, ndi_zone (mean over years and lit zones of the NDI of each zone; NaN without zones),
+        unobserved (largest share of cells that one of the composites did not observe: where it is not near 0, NDI
+        measures what was seen as well as how).
 
     Raises
     ------
@@ -56,13 +60,18 @@ def compare(
     store = as_store(store)
     if len(set(store.years)) == len(store.years):
         raise BadInputError(f"{store.path} has no year with two satellites, so there is nothing to compare.")
-    counts = histograms(store) if zones is None else None
+    if isinstance(methods, str | Path):
+        methods = [methods]
+    if zones is not None and not isinstance(zones, Coverage):
+        raise UsageError(f"the zones are a {type(zones).__name__}: make a Coverage with coverage(zones, store).")
+    counts = histograms(store)
+    unobserved = counts[:, 255] / counts.sum(axis=1)
     rows = []
     for method in map(as_calibration, methods):
-        if counts is None:
-            names, sums = composite_totals(store, zones, method)
-        else:
+        if zones is None:
             names, sums = totals_from_histograms(store, counts, method)
+        else:
+            names, sums = composite_totals(store, zones, method)
         pairs = overlapping(names)
         by_year = np.array([ndi(sums[:, a].sum(), sums[:, b].sum()) for a, b in pairs])
         by_zone = np.concatenate([ndi(sums[:, a], sums[:, b]) for a, b in pairs]) if pairs and zones else np.array([])
@@ -74,6 +83,7 @@ def compare(
                 "ndi": mean_of_known(by_year),
                 "ndi_worst": by_year.max() if len(by_year) else np.nan,
                 "ndi_zone": mean_of_known(by_zone),
+                "unobserved": max(unobserved[store.composites.index(name)] for name in names),
             }
         )
     return pd.DataFrame(rows)
@@ -82,10 +92,13 @@ def compare(
 def histograms(store: Store) -> np.ndarray:
     """(composite, 256) int64: how many cells of each composite have which DN; one pass serves any number of methods."""
 
-    def count(tile: Tile) -> np.ndarray:
-        return np.stack([np.bincount(layer.ravel(), minlength=256) for layer in store.read(tile)])
+    end = store.grid.width - store.grid.repeated_columns
 
-    return sum(each(count, store.tiles(), None, None))
+    def count(tile: Tile) -> np.ndarray:
+        block = store.read(tile)[:, :, : max(0, end - tile.column)]
+        return np.stack([np.bincount(layer.ravel(), minlength=256) for layer in block])
+
+    return sum(each(count, store.tiles(), thread_count(None), None))
 
 
 def totals_from_histograms(store: Store, counts: np.ndarray, cal: Calibration) -> tuple[tuple[str, ...], np.ndarray]:

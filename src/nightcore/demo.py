@@ -21,7 +21,7 @@ import numpy as np
 from nightcore import __version__
 from nightcore.calibration import calibration, fit_calibration
 from nightcore.compare import compare
-from nightcore.errors import BadInputError, NightcoreError, ResourceError
+from nightcore.errors import BadInputError, NightcoreError, ResourceError, UsageError
 from nightcore.ingest import ingest
 from nightcore.lights import annual_lights
 from nightcore.simulate import World, simulate
@@ -64,8 +64,11 @@ def demo(folder: str | Path, seed: int = 7, say: Callable[[str], None] = lambda 
     BadInputError
         When `folder` holds something that this demo did not write.
     """
-    from nightcore.report import demo_report
+    from nightcore.report import demo_report, require_extra
 
+    require_extra()
+    if seed < 0:
+        raise UsageError(f"seed is {seed}: expected 0 or more.")
     folder = Path(folder)
     fresh(folder)
     began = time.monotonic()
@@ -109,8 +112,9 @@ def fresh(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).exists())):
         raise BadInputError(f"{folder} exists and was not written by this demo: choose another folder with --out.")
     if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
+        for path in folder.iterdir():  # the folder itself may be where the user stands
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).write_text("nightcore demo empties this folder when it runs again.\n", encoding="utf-8")
 
 

@@ -7,11 +7,13 @@ whole multiples of 30 arc-seconds; column 0 and column 43200 of the global grid 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nightcore.errors import BadInputError
+from nightcore.errors import BadInputError, UsageError
 
 WGS84_A = 6378.137  # [km] semi-major axis
 WGS84_F = 1 / 298.257223563  # flattening
@@ -104,7 +106,7 @@ class Grid:
 
     def window(self, bbox: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
         """(row, column, height, width) of the cells that touch `bbox` = (west, south, east, north) [degrees]."""
-        west, south, east, north = bbox
+        west, south, east, north = check_box(bbox)
         # a box that ends on a cell's edge does not touch the next cell; ROUNDING absorbs its decimals
         c0 = int(np.floor((west - self.left) / self.dx + ROUNDING))
         c1 = int(np.ceil((east - self.left) / self.dx - ROUNDING))
@@ -129,6 +131,11 @@ class Grid:
         drift_y = abs(other.dy - self.dy) / self.dy * other.height
         return drift_x < ROUNDING and drift_y < ROUNDING
 
+    @property
+    def repeated_columns(self) -> int:
+        """How many columns at the eastern end show meridians that the western end shows already."""
+        return max(0, self.width - round(360 / self.dx))
+
     # --- area -------------------------------------------------------------------------------------------------
 
     def cell_area(self) -> np.ndarray:
@@ -136,6 +143,27 @@ class Grid:
         edges = self.top - np.arange(self.height + 1) * self.dy
         zone = ellipsoid_area_to(np.clip(edges, -90.0, 90.0))
         return (zone[:-1] - zone[1:]) * np.deg2rad(self.dx)
+
+
+def check_box(bbox: Sequence[float]) -> tuple[float, float, float, float]:
+    """(west, south, east, north) as floats, refused when it is no box."""
+    try:
+        west, south, east, north = map(float, bbox)
+    except (TypeError, ValueError):
+        raise UsageError(f"{bbox!r} is no box: expected west,south,east,north in degrees.") from None
+    if not (math.isfinite(west + south + east + north) and west <= east and south <= north):
+        raise UsageError(
+            f"the box {west:g},{south:g},{east:g},{north:g} is empty or not finite: expected west,south,east,north in "
+            f"degrees with west < east and south < north."
+        )
+    return west, south, east, north
+
+
+def snap(offset: float) -> tuple[int, float]:
+    """Whole cells and the rest that was snapped away; half a cell goes towards zero, so that halves never flip sign
+    with the rounding of a file's header."""
+    whole = int(np.sign(offset) * np.ceil(abs(offset) - 0.5 - ROUNDING))
+    return whole, offset - whole
 
 
 def ellipsoid_area_to(latitude: np.ndarray) -> np.ndarray:

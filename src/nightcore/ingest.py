@@ -9,7 +9,9 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import lzma
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -25,16 +27,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from nightcore.errors import BadInputError, IntegrityError, MissingCompositesError, ResourceError, UsageError
-from nightcore.grid import ROUNDING, Grid
-from nightcore.sensors import DMSP_OLS, Sensor
+from nightcore.grid import ROUNDING, Grid, snap
+from nightcore.sensors import DMSP_OLS, SENSORS, Sensor
 from nightcore.store import TILE, Composite, Store, StoreWriter, Tile, refuse_existing, tiles_of
+from nightcore.threads import thread_count
 
 if TYPE_CHECKING:
     import rasterio
 
 ARCHIVES = (".tar", ".tgz", ".tar.gz")
 RASTERS = (".tif", ".tiff", ".tif.gz", ".tiff.gz")
-IN_MEMORY = 64 * 2**20  # [bytes] inflated members up to this size stay in memory, larger ones go to a temporary file
+IN_MEMORY = 16 * 2**20  # [bytes] inflated members up to this size stay in memory, larger ones go to a temporary file
+SATELLITE, YEAR = re.compile("[A-Za-z][A-Za-z0-9-]*"), re.compile("[12][0-9]{3}")  # in catalogues
 RIM = 2  # [cells] a composite may end this far inside the store's grid: cropped shifted grids differ by a column
 
 
@@ -91,22 +95,26 @@ def ingest(
         Not enough disk space.
     """
     say = say or (lambda sentence: None)
+    threads = thread_count(threads)
     refuse_existing(Path(store), overwrite)
+    if SENSORS.get(sensor.name) is None:
+        raise UsageError(f"sensor {sensor.name} is not known to stores: expected one of {', '.join(SENSORS)}.")
     with ExitStack() as stack:
         found = find_sources(sources, catalog, sensor, say)
         check_complete(found, sensor, allow_missing, say)
-        workers = stack.enter_context(ThreadPoolExecutor(threads or os.cpu_count()))
+        workers = stack.enter_context(ThreadPoolExecutor(threads))
         # inflated side by side, opened one after another: rasterio's environment belongs to a thread
         plain = enter_all([plain_source(source, sensor) for source in found], workers, stack)
         layers = keep_one_each([stack.enter_context(open_source(one, sensor)) for one in plain])
-        grid = common_grid(layers, bbox, say)
-        composites = [describe(layer, grid, say) for layer in layers]
+        common = common_grid(layers)
+        part = cut_grid(common, bbox)
+        grid = part.grid
+        composites = [describe(layer, common, part, say) for layer in layers]
         check_disk(Path(store), grid, len(layers))
         tiles = tiles_of(grid)
         with StoreWriter(store, sensor, grid, composites, overwrite) as writer:
             for done, strip in enumerate(strips(tiles)):
-                rows = list(workers.map(lambda layer, strip=strip: read_strip(layer, grid, strip[0], sensor), layers))
-                list(workers.map(lambda tile, rows=rows: writer.write(tile, cut(rows, tile)), strip))
+                write_strip(strip, layers, common, part, sensor, writer, workers)
                 if progress:
                     progress(min((done + 1) * len(strip), len(tiles)), len(tiles))
             return writer.publish({"bbox": list(bbox) if bbox else None})
@@ -161,7 +169,7 @@ def find_sources(
             found += search_folder(path, sensor, say)
         elif not path.is_file():
             raise BadInputError(f"{path} does not exist: check the path.")
-        elif path.name.endswith(ARCHIVES):
+        elif path.name.lower().endswith(ARCHIVES):
             found += search_archive(path, sensor)
         else:
             found.append(named(path, sensor))
@@ -198,9 +206,9 @@ def search_folder(folder: Path, sensor: Sensor, say: Callable[[str], None]) -> l
         name = path.name.lower()
         if name.endswith(ARCHIVES):
             told = sensor.identify(path)
-            if told is None or told.product == "archive":
+            if told is not None and told.product == "archive":
                 found += search_archive(path, sensor)
-            else:
+            else:  # somebody's notes.tar.gz, or another product
                 passed.append(path)
         elif name.endswith(RASTERS):
             told = sensor.identify(path)
@@ -210,7 +218,7 @@ def search_folder(folder: Path, sensor: Sensor, say: Callable[[str], None]) -> l
                 passed.append(path)
     if passed:
         shown = ", ".join(path.name for path in passed[:3]) + (" ..." if len(passed) > 3 else "")
-        say(f"passed over {len(passed)} rasters in {folder} that are not {sensor.variable}: {shown}")
+        say(f"passed over {len(passed)} files in {folder} that are not {sensor.variable}: {shown}")
     return found
 
 
@@ -251,9 +259,10 @@ def read_catalog(path: Path, sensor: Sensor) -> Iterator[Source]:
             f"the catalogue {path} has no column {', '.join(lacking)} "
             f"(found {', '.join(filter(None, columns)) or 'no rows'}): expected path,satellite,year."
         )
+    seen: set[Path] = set()
     for line, row in enumerate(rows, start=2):
         satellite, year = (row["satellite"] or "").strip(), (row["year"] or "").strip()
-        if not satellite or not year.isdigit():
+        if not (row["path"] and SATELLITE.fullmatch(satellite) and YEAR.fullmatch(year)):
             raise BadInputError(
                 f"line {line} of the catalogue {path} says satellite '{satellite}' and year '{year}': "
                 f"expected something like F10 and 1992."
@@ -261,9 +270,16 @@ def read_catalog(path: Path, sensor: Sensor) -> Iterator[Source]:
         file = path.parent / row["path"].strip()
         if not file.is_file():
             raise BadInputError(f"line {line} of the catalogue {path} names {file}, which does not exist.")
-        if file.name.endswith(ARCHIVES):
-            inside = search_archive(file, sensor)
-            yield from (source for source in inside if (source.satellite, source.year) == (satellite, int(year)))
+        if file in seen and not file.name.lower().endswith(ARCHIVES):
+            raise BadInputError(f"line {line} of the catalogue {path} names {file} again: one file is one composite.")
+        seen.add(file)
+        if file.name.lower().endswith(ARCHIVES):
+            wanted = [s for s in search_archive(file, sensor) if (s.satellite, s.year) == (satellite, int(year))]
+            if not wanted:
+                raise BadInputError(
+                    f"line {line} of the catalogue {path}: {file} holds no {satellite}{year}; correct it."
+                )
+            yield from wanted
         else:
             yield Source(file, satellite, int(year))
 
@@ -376,7 +392,7 @@ def inflated(source: Source, sensor: Sensor) -> Iterator[bytes | str]:
                         held += piece
                     else:
                         large.write(piece)
-        except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+        except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, lzma.LZMAError) as error:
             raise IntegrityError(
                 f"{source} is truncated or damaged: inflating stopped after {total:,} bytes ({error}); "
                 f"get the file again."
@@ -443,39 +459,56 @@ def same_pixels(one: Layer, other: Layer) -> bool:
     """True for copies: the same bytes, or another wrapping of the same raster."""
     if one.sha256 == other.sha256 and one.source.member == other.source.member:
         return True
+    height, width = one.grid.shape
     return one.grid == other.grid and all(
-        np.array_equal(one.dataset.read(1, window=window), other.dataset.read(1, window=window))
-        for _, window in one.dataset.block_windows(1)
+        np.array_equal(*(read_cells(layer, row, 0, min(TILE, height - row), width) for layer in (one, other)))
+        for row in range(0, height, TILE)
     )
 
 
 # --- one grid -----------------------------------------------------------------------------------------------------
 
 
-def common_grid(
-    layers: Sequence[Layer], bbox: tuple[float, float, float, float] | None, say: Callable[[str], None]
-) -> Grid:
-    """The store's grid: the one that most composites have, cut to `bbox`."""
-    counts = Counter(layer.grid for layer in layers)
-    grid = max(counts, key=lambda candidate: counts[candidate])  # the first of equals, so the earliest composite's
-    if bbox is not None:
-        west, south, east, north = bbox
-        if not (west < east and south < north):
-            raise UsageError(f"the box {bbox} is empty: expected west,south,east,north in degrees with west < east.")
-        grid = grid.part(*grid.window(bbox))
-    return grid
+def common_grid(layers: Sequence[Layer]) -> Grid:
+    """The grid that most composites have, rounding in their headers aside; the first of equals."""
+    votes = [sum(alike(layer.grid, other.grid) for other in layers) for layer in layers]
+    return layers[votes.index(max(votes))].grid
 
 
-def snap(offset: float) -> tuple[int, float]:
-    """Whole cells and the rest that was snapped away; half a cell goes towards zero, so that halves never flip sign
-    with the rounding of a file's header."""
-    whole = int(np.sign(offset) * np.ceil(abs(offset) - 0.5 - ROUNDING))
-    return whole, offset - whole
+def alike(one: Grid, other: Grid) -> bool:
+    return one.shape == other.shape and one.same_pixel(other) and max(map(abs, one.offset_of(other))) < ROUNDING
 
 
-def describe(layer: Layer, grid: Grid, say: Callable[[str], None]) -> Composite:
+def cut_grid(grid: Grid, bbox: tuple[float, float, float, float] | None) -> Part:
+    """The part of the common grid that a store keeps."""
+    if bbox is None:
+        return Part(grid, 0, 0)
+    row, column, height, width = grid.window(bbox)
+    return Part(grid.part(row, column, height, width), row, column)
+
+
+@dataclass(frozen=True)
+class Part:
+    """The store's grid, and where it begins on the common grid of the composites."""
+
+    grid: Grid
+    row: int
+    column: int
+
+
+def place(layer: Layer, common: Grid, part: Part) -> tuple[tuple[int, float], tuple[int, float]]:
+    """(whole, rest) columns and rows at which a file begins on the store's grid.
+
+    Snapped on the common grid and then moved by whole cells, so that a window holds the same pixels as the whole.
+    """
+    (column, dx), (row, dy) = (snap(value) for value in common.offset_of(layer.grid))
+    return (column - part.column, dx), (row - part.row, dy)
+
+
+def describe(layer: Layer, common: Grid, part: Part, say: Callable[[str], None]) -> Composite:
     """The composite as the store will know it; a shift of its grid is measured, kept and said."""
-    column, row = (snap(value) for value in grid.offset_of(layer.grid))
+    column, row = place(layer, common, part)
+    grid = part.grid
     # cells of the store's grid that the file does not reach: left, top, right, bottom
     lacking = (
         max(0, column[0]),
@@ -527,34 +560,54 @@ def strips(tiles: Sequence[Tile]) -> list[list[Tile]]:
     return [[tile for tile in tiles if tile.row == row] for row in rows]
 
 
+def write_strip(
+    strip: Sequence[Tile],
+    layers: Sequence[Layer],
+    common: Grid,
+    part: Part,
+    sensor: Sensor,
+    writer: StoreWriter,
+    workers: ThreadPoolExecutor,
+) -> None:
+    """Read one row of tiles of every composite, then write its tiles; the rows are let go of before the next strip."""
+    rows = list(workers.map(lambda layer: read_strip(layer, common, part, strip[0], sensor), layers))
+    list(workers.map(lambda tile: writer.write(tile, cut(rows, tile)), strip))
+
+
 def cut(rows: Sequence[np.ndarray], tile: Tile) -> np.ndarray:
     """(composite, height, width) of one tile out of strips of whole rows."""
     return np.stack([row[:, tile.column : tile.column + tile.width] for row in rows])
 
 
-def read_strip(layer: Layer, grid: Grid, tile: Tile, sensor: Sensor) -> np.ndarray:
-    """(height, grid.width) of the rows of `tile` on the store's grid; 255 where the file does not reach."""
-    import rasterio
-    from rasterio.windows import Window
-
-    (column, _), (row, _) = (snap(value) for value in grid.offset_of(layer.grid))
+def read_strip(layer: Layer, common: Grid, part: Part, tile: Tile, sensor: Sensor) -> np.ndarray:
+    """(height, width) of the rows of `tile` on the store's grid; 255 where the file does not reach."""
+    (column, _), (row, _) = place(layer, common, part)
+    grid = part.grid
     out = np.full((tile.height, grid.width), sensor.nodata, sensor.dtype)
     r0, r1 = max(tile.row, row), min(tile.row + tile.height, row + layer.grid.height)
     c0, c1 = max(0, column), min(grid.width, column + layer.grid.width)
     if r0 >= r1 or c0 >= c1:
         return out
-    try:
-        values = layer.dataset.read(1, window=Window(c0 - column, r0 - row, c1 - c0, r1 - r0))
-    except rasterio.errors.RasterioError as error:
-        raise IntegrityError(
-            f"{layer.source} is truncated or damaged: rows {r0 - row}..{r1 - row - 1} cannot be read; "
-            f"get the file again."
-        ) from error
+    values = read_cells(layer, r0 - row, c0 - column, r1 - r0, c1 - c0)
     checked, problems = check_values(values, layer.dataset.nodata, sensor)
     if problems:
         raise BadInputError(explain_values(layer, sensor))
     out[r0 - tile.row : r1 - tile.row, c0:c1] = checked
     return out
+
+
+def read_cells(layer: Layer, row: int, column: int, height: int, width: int) -> np.ndarray:
+    """(height, width) of a window of a file, as stored."""
+    import rasterio
+    from rasterio.windows import Window
+
+    try:
+        return layer.dataset.read(1, window=Window(column, row, width, height))
+    except rasterio.errors.RasterioError as error:
+        raise IntegrityError(
+            f"{layer.source} is truncated or damaged: rows {row}..{row + height - 1} cannot be read; "
+            f"get the file again."
+        ) from error
 
 
 def check_values(values: np.ndarray, tag: float | None, sensor: Sensor) -> tuple[np.ndarray, dict[str, int]]:
@@ -589,8 +642,8 @@ def explain_values(layer: Layer, sensor: Sensor) -> str:
     """One sentence on all impossible values of a file, counted over the whole of it."""
     problems: Counter[str] = Counter()
     for row in range(0, layer.grid.height, TILE):
-        window = ((row, min(row + TILE, layer.grid.height)), (0, layer.grid.width))
-        problems.update(check_values(layer.dataset.read(1, window=window), layer.dataset.nodata, sensor)[1])
+        values = read_cells(layer, row, 0, min(TILE, layer.grid.height - row), layer.grid.width)
+        problems.update(check_values(values, layer.dataset.nodata, sensor)[1])
     counts = ", ".join(f"{problems[kind]:,} {kind}" for kind in sorted(problems))
     low, high = sensor.valid
     hint = ""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +16,8 @@ import numpy as np
 from nightcore import __version__
 from nightcore.calibration import Calibration, calibration
 from nightcore.errors import BadInputError, MissingCoefficientsError, UsageError
-from nightcore.store import Store, as_store, spatial_ref, write_cube
+from nightcore.files import beside
+from nightcore.store import TILE, Store, as_store, spatial_ref, write_cube
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -153,7 +158,8 @@ def annual_lights(
     Returns
     -------
     xarray.DataArray
-        (year, y, x) float32 [DN], NaN where nothing was observed; one dask task a tile.
+        (year, y, x) float32 [DN], NaN where nothing was observed; one dask task a tile. `attrs["nightcore"]` is JSON
+        that tells how it was made.
 
     Raises
     ------
@@ -191,7 +197,7 @@ def annual_lights(
             "long_name": f"{store.sensor.name} lights, {recipe.calibration.name}, {merge}, {continuity}",
             "units": store.sensor.units,
             "grid_mapping": "spatial_ref",
-            "nightcore": recipe.provenance(store),
+            "nightcore": json.dumps(recipe.provenance(store)),
         },
     )
     if window is None:
@@ -203,32 +209,64 @@ def annual_lights(
 
 
 def write_lights(cube: xr.DataArray, path: Path) -> None:
-    """Write a cube of lights as Zarr (a folder that ends in .zarr) or as one GeoTIFF a year (any other folder)."""
+    """Write a cube of lights as Zarr (a folder that ends in .zarr) or as one GeoTIFF a year (any other folder).
+
+    The folder appears whole or not at all.
+
+    Raises
+    ------
+    BadInputError
+        It is there already, or its parent is not.
+    """
     if path.exists():
         raise BadInputError(f"{path} exists: choose another name for the lights.")
-    if path.suffix == ".zarr":
-        write_cube(cube, path)
-        return
+    if not path.parent.is_dir():
+        raise BadInputError(f"the folder {path.parent} of {path.name} does not exist: make it, or choose another.")
+    if path.suffix in (".tif", ".tiff"):
+        raise BadInputError(f"{path} is the name of one file, lights have one a year: give the name of a folder.")
+    write = write_cube if path.suffix == ".zarr" else write_geotiffs
+    draft = beside(path, "draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        write(cube, draft)
+        os.replace(draft, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_geotiffs(cube: xr.DataArray, folder: Path) -> None:
+    """One GeoTIFF a year, float32 with NaN missing; every tile is computed once, for all years."""
     import rasterio
     from affine import Affine
+    from rasterio.windows import Window
 
     from nightcore.zones import grid_of
 
-    path.mkdir(parents=True)
     grid = grid_of(cube)
-    for year in cube.year.values:
-        with rasterio.open(
-            path / f"lights_{year}.tif",
-            "w",
-            driver="GTiff",
-            width=grid.width,
-            height=grid.height,
-            count=1,
-            dtype="float32",
-            nodata=np.nan,
-            crs="EPSG:4326",
-            transform=Affine(*grid.transform),
-            compress="deflate",
-            tiled=True,
-        ) as file:
-            file.write(cube.sel(year=year).values, 1)
+    profile = {
+        "driver": "GTiff",
+        "width": grid.width,
+        "height": grid.height,
+        "count": 1,
+        "dtype": "float32",
+        "nodata": np.nan,
+        "crs": "EPSG:4326",
+        "transform": Affine(*grid.transform),
+        "compress": "deflate",
+        "tiled": True,
+        "blockxsize": TILE,
+        "blockysize": TILE,
+    }
+    folder.mkdir()
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(rasterio.open(folder / f"lights_{y}.tif", "w", **profile)) for y in cube.year.values
+        ]
+        for file in files:
+            file.update_tags(nightcore=cube.attrs["nightcore"])
+        for row in range(0, grid.height, TILE):
+            for column in range(0, grid.width, TILE):
+                block = cube[:, row : row + TILE, column : column + TILE].values
+                window = Window(column, row, block.shape[2], block.shape[1])
+                for file, layer in zip(files, block, strict=True):
+                    file.write(layer, 1, window=window)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from nightcore.errors import ResourceError
+from nightcore.errors import UsageError
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+def require_extra() -> None:
+    """Refuse, before any work is done, to make a report without what draws it."""
+    absent = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
+    if absent:
+        raise UsageError(f"reports need {' and '.join(absent)}: pip install 'nightcore[report]'.")
 
 
 def demo_report(path: Path, evidence: Mapping[str, Any]) -> Path:
@@ -19,10 +27,9 @@ def demo_report(path: Path, evidence: Mapping[str, Any]) -> Path:
 
 def render(template: str, path: Path, evidence: Mapping[str, Any]) -> Path:
     """Fill a template; figures become inline PNG, every other value is escaped."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError:
-        raise ResourceError("reports need jinja2 and matplotlib: pip install 'nightcore[report]'.") from None
+    require_extra()
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     from nightcore.plots import as_png
 
     figures = {

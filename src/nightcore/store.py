@@ -28,6 +28,7 @@ import numpy as np
 
 from nightcore import __version__
 from nightcore.errors import BadInputError, IntegrityError
+from nightcore.files import beside
 from nightcore.grid import Grid
 from nightcore.sensors import SENSORS, Sensor
 
@@ -130,7 +131,7 @@ class Store:
         packed = self._checked_bytes(chunk_key(self.sensor, tile), str(tile))
         try:
             block = decode_chunk(packed, len(self.composites), self.sensor.dtype)
-        except RuntimeError as error:  # numcodecs: "Zstd decompression error"
+        except (RuntimeError, ValueError) as error:  # numcodecs: "Zstd decompression error"; another length
             raise IntegrityError(
                 f"{self.path}: {tile} cannot be decoded ({error}); ingest the sources again."
             ) from error
@@ -191,7 +192,15 @@ def as_store(store: Store | str | Path | xr.Dataset) -> Store:
             f"expected a store's path or the Dataset of open_store, found {type(store).__name__} without a source: "
             f"pass the path of the store."
         )
-    return Store(path)
+    found = Store(path)
+    lights = store.get(found.sensor.variable)
+    # a selection keeps the Dataset's source, but its pixels are no longer the store's
+    if lights is None or getattr(lights.data, "name", None) != store.encoding.get("nightcore_array"):
+        raise BadInputError(
+            f"the Dataset of {path} was changed or cut after open_store: pass it whole, and choose a window with "
+            f"window= or ingest(bbox=...)."
+        )
+    return found
 
 
 # --- chunks -------------------------------------------------------------------------------------------------------
@@ -232,17 +241,20 @@ class StoreWriter:
     def __init__(self, path: str | Path, sensor: Sensor, grid: Grid, composites: Sequence[Composite], overwrite=False):
         self.path = Path(path)
         self.sensor, self.grid, self.composites = sensor, grid, tuple(composites)
-        self.partial = self.path.with_name(self.path.name + ".partial")
+        self.partial = beside(self.path, "partial")
+        self.replaced = beside(self.path, "replaced")
         self.overwrite = overwrite
         self.files: dict[str, tuple[int, str]] = {}
 
     def __enter__(self) -> StoreWriter:
-        refuse_existing(self.path, self.overwrite)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = hold_lock(self.path.with_name(self.path.name + ".lock"), self.path)
+        self.lock = hold_lock(self.path)
         try:
-            if self.partial.exists():  # left by a run that was killed; nothing in it was ever published
-                shutil.rmtree(self.partial)
+            if self.replaced.exists() and not self.path.exists():  # killed between the two renames of `publish`
+                os.replace(self.replaced, self.path)
+            refuse_existing(self.path, self.overwrite)
+            for left in (self.partial, self.replaced):  # by a run that was killed; nothing in it is published
+                shutil.rmtree(left, ignore_errors=True)
             write_skeleton(self.partial, self.sensor, self.grid, self.composites)
         except BaseException:
             self.__exit__()
@@ -281,12 +293,9 @@ class StoreWriter:
         (self.partial / MANIFEST).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         if self.path.exists():
             # A folder cannot be replaced in one step: the old one steps aside and is removed after the new is in place.
-            old = self.path.with_name(self.path.name + ".old")
-            if old.exists():
-                shutil.rmtree(old)
-            os.replace(self.path, old)
+            os.replace(self.path, self.replaced)
             os.replace(self.partial, self.path)
-            shutil.rmtree(old)
+            shutil.rmtree(self.replaced)
         else:
             os.replace(self.partial, self.path)
         return Store(self.path)
@@ -294,51 +303,42 @@ class StoreWriter:
     def __exit__(self, *_: object) -> None:
         if self.partial.exists():
             shutil.rmtree(self.partial)
-        self.lock.unlink(missing_ok=True)
+        release_lock(self.lock, self.path)
 
 
-def hold_lock(lock: Path, store: Path) -> Path:
-    """Create a lock file that names this process; one that a dead process of this machine left behind is taken over.
+def hold_lock(store: Path) -> int:
+    """Become the one writer of a store; returns a descriptor whose lock the kernel frees when the process ends.
 
     Raises
     ------
     BadInputError
-        Another living process writes the store.
+        Another process writes the store.
     """
-    mine = {"host": platform.node(), "pid": os.getpid()}
-    for _ in range(2):
+    import fcntl
+
+    lock = beside(store, "lock")
+    while True:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
         try:
-            with lock.open("x", encoding="utf-8") as file:  # "x": creating it is the test, in one step
-                json.dump(mine, file)
-            return lock
-        except FileExistsError:
-            holder = read_lock(lock)
-            if holder["host"] == mine["host"] and not alive(holder["pid"]):
-                lock.unlink(missing_ok=True)
-                continue
-            break
-    raise BadInputError(
-        f"{store} is being written by process {holder['pid']} on {holder['host']}: wait for it, or, if that process is "
-        f"gone, delete {lock}."
-    )
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 100).decode() or "another process"
+            os.close(descriptor)
+            raise BadInputError(f"{store} is being written by {holder}: wait until it has ended.") from None
+        try:
+            current = os.stat(lock).st_ino == os.fstat(descriptor).st_ino
+        except FileNotFoundError:
+            current = False
+        if current:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
+            return descriptor
+        os.close(descriptor)  # its last holder removed the file between our opening and locking it
 
 
-def read_lock(lock: Path) -> dict[str, Any]:
-    try:
-        return json.loads(lock.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # its writer is between creating and filling it
-        return {"host": "another machine", "pid": 0}
-
-
-def alive(pid: int) -> bool:
-    """True where a process of this number runs on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def release_lock(descriptor: int, store: Path) -> None:
+    beside(store, "lock").unlink(missing_ok=True)
+    os.close(descriptor)
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
@@ -419,18 +419,13 @@ def write_skeleton(path: Path, sensor: Sensor, grid: Grid, composites: Sequence[
 
 
 def write_cube(cube: xr.DataArray, path: Path) -> None:
-    """Write a (year, y, x) cube as Zarr v3, a chunk all years of a tile; it appears whole or not at all."""
+    """Write a (year, y, x) cube as Zarr v3, a chunk all years of a tile."""
     from zarr.codecs import ZstdCodec
 
-    partial = path.with_name(path.name + ".partial")
-    if partial.exists():
-        shutil.rmtree(partial)
     chunks = (cube.shape[0], min(TILE, cube.shape[1]), min(TILE, cube.shape[2]))
-    attributes = {name: value if np.isscalar(value) else json.dumps(value) for name, value in cube.attrs.items()}
-    flat = cube.assign_attrs(attributes).chunk(dict(zip(cube.dims, chunks, strict=True)))
+    flat = cube.chunk(dict(zip(cube.dims, chunks, strict=True)))
     encoding = {cube.name: {"compressors": [ZstdCodec(level=ZSTD_LEVEL, checksum=True)], "chunks": chunks}}
-    flat.to_dataset().to_zarr(partial, consolidated=False, zarr_format=3, encoding=encoding)
-    os.replace(partial, path)
+    flat.to_dataset().to_zarr(path, consolidated=False, zarr_format=3, encoding=encoding)
 
 
 def spatial_ref(grid: Grid) -> dict[str, Any]:
@@ -477,23 +472,6 @@ def read_manifest(path: Path) -> dict[str, Any]:
 # --- xarray -------------------------------------------------------------------------------------------------------
 
 
-class _LazyLights:
-    """What dask needs of an array: shape, dtype and slices that are read through the store's checks."""
-
-    ndim = 3
-
-    def __init__(self, store: Store):
-        self.store = store
-        self.shape = (len(store.composites), *store.grid.shape)
-        self.dtype = np.dtype(store.sensor.dtype)
-
-    def __getitem__(self, key):
-        composite, rows, columns = key
-        row, end_row, _ = rows.indices(self.shape[1])
-        column, end_column, _ = columns.indices(self.shape[2])
-        return self.store.read_window(row, column, end_row - row, end_column - column)[composite]
-
-
 def open_store(store: str | Path | Store, masked: bool = False) -> xr.Dataset:
     """A store as a lazy xarray Dataset, one dask chunk a tile.
 
@@ -520,9 +498,17 @@ def open_store(store: str | Path | Store, masked: bool = False) -> xr.Dataset:
 
     store = as_store(store)
     sensor, grid, details = store.sensor, store.grid, store.details
-    lights = dask.array.from_array(
-        _LazyLights(store),
-        chunks=(len(details), TILE, TILE),
+    tiles = {tile.index: tile for tile in store.tiles()}
+
+    def read(block_id: tuple[int, int, int]) -> np.ndarray:
+        return store.read(tiles[block_id[1:]])
+
+    heights = tuple(tile.height for tile in store.tiles() if tile.column == 0)
+    widths = tuple(tile.width for tile in store.tiles() if tile.row == 0)
+    lights = dask.array.map_blocks(
+        read,
+        chunks=((len(details),), heights, widths),
+        dtype=sensor.dtype,
         name=f"nightcore-{store.hash[:32]}",
         meta=np.empty((0, 0, 0), sensor.dtype),
     )
@@ -553,4 +539,5 @@ def open_store(store: str | Path | Store, masked: bool = False) -> xr.Dataset:
     dataset = array.to_dataset(name=sensor.variable)
     dataset.attrs = {"Conventions": "CF-1.11", "nightcore_store_sha256": store.hash}
     dataset.encoding["source"] = str(store.path)
+    dataset.encoding["nightcore_array"] = dataset[sensor.variable].data.name
     return dataset

@@ -7,10 +7,10 @@ threads or the order of tiles, not by one bit.
 from __future__ import annotations
 
 import json
-import os
+import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ import numpy as np
 
 from nightcore import __version__
 from nightcore.errors import BadInputError, UsageError
+from nightcore.files import whole_file
 from nightcore.grid import ROUNDING, Grid
 from nightcore.lights import Recipe, make_recipe
 from nightcore.store import Store, Tile, as_store, tiles_of
+from nightcore.threads import thread_count
 from nightcore.zones import Coverage, grid_of
 
 if TYPE_CHECKING:
@@ -75,6 +77,11 @@ def zonal(
     """
     import xarray as xr
 
+    if not isinstance(coverage, Coverage):
+        raise UsageError(
+            f"the zones are a {type(coverage).__name__}: expected a Coverage; make one with coverage(zones, data)."
+        )
+    threads = thread_count(threads)
     if isinstance(data, xr.DataArray):
         if calibration is not None or merge != "mean" or continuity != "none":
             raise UsageError(
@@ -96,8 +103,9 @@ def composite_totals(
     """Names of the composites that the calibration knows and their (zone, composite) sums of calibrated DN."""
     recipe = make_recipe(store, calibration, "mean", "none", missing)
     # every composite stands for a year of its own, so nothing is merged
-    alone = Recipe(**(vars(recipe) | {"year_start": np.arange(len(recipe.composites) + 1, dtype=np.int64)}))
-    return recipe.composites, store_totals(store, coverage, alone, None, None).total
+    places = np.arange(len(recipe.composites) + 1, dtype=np.int64)
+    alone = replace(recipe, years=places[:-1], year_start=places)
+    return recipe.composites, store_totals(store, coverage, alone, thread_count(None), None).total
 
 
 # --- sums of tiles ------------------------------------------------------------------------------------------------
@@ -118,9 +126,7 @@ class Totals:
     high: np.ndarray  # largest observed v
 
 
-def store_totals(
-    store: Store, coverage: Coverage, recipe: Recipe, threads: int | None, progress: Progress | None
-) -> Totals:
+def store_totals(store: Store, coverage: Coverage, recipe: Recipe, threads: int, progress: Progress | None) -> Totals:
     """Sums over all tiles of a store that a zone touches."""
     from nightcore.kernels.fixed import MERGED_BITS
     from nightcore.kernels.zonal import sum_bits, zone_sums
@@ -155,9 +161,7 @@ def store_totals(
     return add_up(each(sums, touched, threads, progress), shape, bits, 2.0**-MERGED_BITS)
 
 
-def array_totals(
-    values: np.ndarray, coverage: Coverage, grid: Grid, threads: int | None, progress: Progress | None
-) -> Totals:
+def array_totals(values: np.ndarray, coverage: Coverage, grid: Grid, threads: int, progress: Progress | None) -> Totals:
     """Sums over all tiles of a (layer, y, x) float stack that a zone touches; `values` may be a dask array."""
     from nightcore.kernels.zonal import largest_magnitude, value_bits, zone_sums_values
 
@@ -168,25 +172,42 @@ def array_totals(
         part = np.asarray(values[:, tile.row : tile.row + tile.height, tile.column : tile.column + tile.width])
         return np.ascontiguousarray(part, part.dtype if part.dtype == np.float32 else np.float64)
 
-    # the scale of the fixed-point sums follows from the largest value under any zone, so it knows nothing of tiles
     def largest(tile: Tile) -> float:
         return largest_magnitude(block(tile).reshape(len(values), -1), coverage.block(tile).pixel)
 
-    bits = value_bits(max(each(largest, touched, threads, None), default=0.0), cell_area.max())
+    # Values are brought to at most 1 by a power of two, which is exact, so that sums are as good in W as in nW. The
+    # power follows from the largest value under any zone: it knows nothing of tiles.
+    unit = power_above(max(each(largest, touched, threads, None), default=0.0))
+    bits = value_bits(1.0, cell_area.max())
 
     def sums(tile: Tile):
         entries = coverage.block(tile)
         zones, local = entries.local()
         area = cell_area[tile.row : tile.row + tile.height]
-        return zones, zone_sums_values(block(tile), entries.pixel, local, entries.weight, area, len(zones), bits)
+        scaled = block(tile).astype(np.float64) / unit
+        return zones, zone_sums_values(scaled, entries.pixel, local, entries.weight, area, len(zones), bits)
 
-    return add_up(each(sums, touched, threads, progress), (len(coverage), len(values)), bits, 1.0)
+    found = add_up(each(sums, touched, threads, progress), (len(coverage), len(values)), bits, unit)
+    return replace(found, total=found.total * unit, total_area=found.total_area * unit)
 
 
-def each(work: Callable[[Tile], Any], tiles: Sequence[Tile], threads: int | None, progress: Progress | None) -> list:
+def power_above(largest: float) -> float:
+    """The power of two at or above `largest`; 1 for 0.
+
+    Raises
+    ------
+    BadInputError
+        A value is infinite.
+    """
+    if not math.isfinite(largest):
+        raise BadInputError(f"the raster holds {largest}: expected finite values, NaN where missing.")
+    return math.ldexp(1.0, math.frexp(largest)[1]) if largest else 1.0
+
+
+def each(work: Callable[[Tile], Any], tiles: Sequence[Tile], threads: int, progress: Progress | None) -> list:
     """`work` of every tile, in the order of the tiles; kernels let go of the GIL, so threads run beside each other."""
     done = []
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for result in pool.map(work, tiles):
             done.append(result)
             if progress:
@@ -237,17 +258,19 @@ def tidy(
         frame[column] = coverage.attributes[column].repeat(n_layer).to_numpy()
     if layer is not None:
         frame[layer[0]] = np.tile(layer[1], n_zone)
+    seen = totals.cells > 0
+    missing = totals.missing + coverage.outside[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is the NaN that is wanted
         columns = {
-            "sum": totals.total,
+            "sum": np.where(seen, totals.total, np.nan),  # nothing seen is not darkness
             "cells": totals.cells,
             "mean": totals.total / totals.cells,
-            "sum_area": totals.total_area,
+            "sum_area": np.where(seen, totals.total_area, np.nan),
             "area_km2": totals.area,
             "mean_area": totals.total_area / totals.area,
             "lit_share": totals.lit / totals.cells,
             "saturated_share": None if totals.saturated is None else totals.saturated / totals.cells,
-            "missing_share": totals.missing / (totals.cells + totals.missing),
+            "missing_share": missing / (totals.cells + missing),
             "min": totals.low,
             "max": totals.high,
         }
@@ -258,9 +281,7 @@ def tidy(
     return frame
 
 
-def zonal_of_array(
-    array: xr.DataArray, coverage: Coverage, threads: int | None, progress: Progress | None
-) -> pd.DataFrame:
+def zonal_of_array(array: xr.DataArray, coverage: Coverage, threads: int, progress: Progress | None) -> pd.DataFrame:
     """`zonal` of any raster stack or image."""
     grid = grid_of(array)
     refuse_other_grid(coverage, grid)
@@ -275,12 +296,25 @@ def zonal_of_array(
         per_layer = [str(c) for c in array.coords if array.coords[c].dims == (name,)]
         column = "year" if "year" in per_layer and array.coords["year"].to_index().is_unique else name
         layer = (column, array.coords[column].values if column in per_layer else np.arange(array.shape[0]))
-    fill = array.attrs.get("_FillValue")
-    if fill is not None and not np.isnan(fill):
-        array = array.where(array != fill)
+    array = without_fill(array)
     values = array.data if array.ndim == 3 else array.data[None]
     totals = array_totals(values, coverage, grid, threads, progress)
-    return tidy(totals, coverage, layer, {"nightcore": __version__, "coverage": provenance_of(coverage)})
+    provenance = {
+        "nightcore": __version__,
+        "data": {"name": None if array.name is None else str(array.name), "shape": list(array.shape)},
+        "coverage": provenance_of(coverage),
+    }
+    return tidy(totals, coverage, layer, provenance)
+
+
+def without_fill(array: xr.DataArray) -> xr.DataArray:
+    """The array with NaN where its attributes `_FillValue` or `missing_value` say that nothing was observed."""
+    for name in ("_FillValue", "missing_value"):
+        fill = array.attrs.get(name)
+        if fill is not None and not np.isnan(fill):
+            # as the file holds it: -999.9 of a float32 raster is not -999.9 of a float64 attribute
+            array = array.where(array != np.asarray(fill).astype(array.dtype))
+    return array
 
 
 def provenance_of(coverage: Coverage) -> dict[str, Any]:
@@ -305,6 +339,8 @@ def check_table_path(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix not in (".csv", ".parquet"):
         raise UsageError(f"{path} ends in '{path.suffix}': tables are written as .csv or .parquet.")
+    if path.is_dir():
+        raise BadInputError(f"{path} is a folder: choose another name for the table.")
     if not path.parent.is_dir():
         raise BadInputError(f"the folder {path.parent} of {path.name} does not exist: make it, or choose another.")
     return path
@@ -322,7 +358,6 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """
     path = check_table_path(path)
     provenance = json.dumps(table.attrs.get("provenance", {}), indent=1, sort_keys=True)
-    partial = path.with_name(path.name + ".partial")
     if path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -331,8 +366,9 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
         bare.attrs = {}
         arrow = pa.Table.from_pandas(bare, preserve_index=False)
         arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), b"nightcore": provenance.encode()})
-        pq.write_table(arrow, partial)
-    else:
-        table.to_csv(partial, index=False, lineterminator="\n")
-        path.with_name(path.name + ".provenance.json").write_text(provenance + "\n", encoding="utf-8")
-    os.replace(partial, path)
+        with whole_file(path) as draft:
+            pq.write_table(arrow, draft)
+        return
+    with whole_file(path) as draft, whole_file(path.with_name(path.name + ".provenance.json")) as beside:
+        table.to_csv(draft, index=False, lineterminator="\n")
+        beside.write_text(provenance + "\n", encoding="utf-8")

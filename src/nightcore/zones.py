@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightcore.errors import BadInputError, UsageError
-from nightcore.grid import Grid
+from nightcore.grid import ROUNDING, Grid
 from nightcore.store import TILE, Store, Tile, as_store
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 RULES = ("exact", "centre")
 # Smaller weights are rounding where an edge runs along cells: exactextract's weights are float32.
 SLIVER = 1e-6
+# Columns of zonal's tables, which a column kept from the polygons must not hide.
+RESERVED = (
+    *("zone", "year", "sum", "cells", "mean", "sum_area", "area_km2", "mean_area"),
+    *("lit_share", "saturated_share", "missing_share", "min", "max"),
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Coverage:
         Index into `ids`.
     weight : (n,) float64
         Share of the cell inside the zone, in (0, 1].
+    outside : (zone,) float64
+        Cells by which each zone reaches beyond the grid.
     hash : str
         SHA-256 of ids, polygons, grid and rule.
     """
@@ -88,10 +95,15 @@ class Coverage:
     column: np.ndarray = field(repr=False)
     zone: np.ndarray = field(repr=False)
     weight: np.ndarray = field(repr=False)
+    outside: np.ndarray = field(repr=False)
     hash: str
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def cut(self) -> tuple[Any, ...]:
+        """Ids of the zones that the grid's edge cuts, or that lie off it."""
+        return tuple(id for id, cells in zip(self.ids, self.outside, strict=True) if cells > 0)
 
     @cached_property
     def _order(self) -> tuple[np.ndarray, dict[tuple[int, int], slice]]:
@@ -154,6 +166,13 @@ def coverage(
     """
     if rule not in RULES:
         raise UsageError(f"there is no coverage rule '{rule}': expected one of {', '.join(RULES)}.")
+    if isinstance(keep, str):
+        raise UsageError(f"keep is the text '{keep}': expected a list of columns, such as ['{keep}'].")
+    taken = [name for name in keep if name in RESERVED or list(keep).count(name) > 1]
+    if taken:
+        raise UsageError(
+            f"the column '{taken[0]}' cannot be kept: tables of zonal have a column of this name; rename it first."
+        )
     frame = read_zones(zones, id, keep, reproject)
     grid = grid_of(grid)
     ids = tuple(frame[id]) if id is not None else tuple(range(len(frame)))
@@ -171,7 +190,29 @@ def coverage(
     for shape in frame.geometry:
         digest.update(shape.wkb)
     attributes = frame.drop(columns=frame.geometry.name)[list(keep)].reset_index(drop=True)
-    return Coverage(ids, attributes, grid, rule, row, column, zone, weight, digest.hexdigest())
+    outside = cells_outside(frame.geometry, grid)
+    return Coverage(ids, attributes, grid, rule, row, column, zone, weight, outside, digest.hexdigest())
+
+
+def cells_outside(shapes: gpd.GeoSeries, grid: Grid) -> np.ndarray:
+    """(zone,) how many cells of each polygon lie beyond the grid; below a hundredth of a cell is rounding."""
+    import shapely
+    from shapely.geometry import box
+
+    west, south, east, north = grid.bounds
+    edges = shapes.bounds
+    slack_x, slack_y = grid.dx * ROUNDING, grid.dy * ROUNDING
+    crossing = (
+        (edges.minx < west - slack_x)
+        | (edges.maxx > east + slack_x)
+        | (edges.miny < south - slack_y)
+        | (edges.maxy > north + slack_y)
+    ).to_numpy()
+    outside = np.zeros(len(shapes))
+    if crossing.any():
+        beyond = shapes[crossing].difference(box(west, south, east, north))
+        outside[crossing] = shapely.area(beyond.to_numpy()) / (grid.dx * grid.dy)
+    return np.where(outside < ROUNDING, 0.0, outside)
 
 
 # --- polygons -----------------------------------------------------------------------------------------------------
@@ -189,12 +230,18 @@ def read_zones(
         name = str(zones)
         try:
             frame = gpd.read_file(zones)
-        except (pyogrio.errors.DataSourceError, FileNotFoundError) as error:
+        except (pyogrio.errors.DataSourceError, OSError, ValueError) as error:  # UnicodeDecodeError is a ValueError
             raise BadInputError(f"the zones in {name} cannot be read ({error}): expected a polygon file.") from error
         if not isinstance(frame, gpd.GeoDataFrame):
             raise BadInputError(f"{name} is a table without polygons: give the polygon file itself.")
-    else:
+    elif isinstance(zones, gpd.GeoDataFrame):
         name, frame = "the zones", zones
+    else:
+        raise UsageError(
+            f"the zones are a {type(zones).__name__}: expected a GeoDataFrame or the path of a polygon file."
+        )
+    if frame.empty:
+        raise BadInputError(f"{name} has no rows: expected one polygon for each zone.")
     columns = [column for column in frame.columns if column != frame.geometry.name]
     for wanted in ([id] if id is not None else []) + list(keep):
         if wanted not in columns:
@@ -203,7 +250,8 @@ def read_zones(
             raise BadInputError(f"{name} has no column '{wanted}': found {', '.join(columns)}{hint}.")
     if frame.crs is None:
         raise BadInputError(f"{name} has no coordinate system, expected EPSG:4326: set it in the file.")
-    if frame.crs.to_epsg() != 4326:
+    # OGC:CRS84 is WGS84 with longitude first, which is how polygons are held here anyway
+    if not frame.crs.equals("EPSG:4326", ignore_axis_order=True):
         if not reproject:
             raise BadInputError(
                 f"{name} is in {frame.crs.to_string()[:60]} ({frame.crs.name}), the lights are in EPSG:4326: "
@@ -211,6 +259,10 @@ def read_zones(
             )
         frame = frame.to_crs(4326)
     if id is not None:
+        if frame[id].isna().any():
+            raise BadInputError(
+                f"{name} has {frame[id].isna().sum()} zones without an id in column '{id}': give them one."
+            )
         doubled = frame[id][frame[id].duplicated()].unique()
         if len(doubled):
             raise BadInputError(
@@ -269,10 +321,13 @@ def raster_file_grid(path: Path) -> Grid:
     import rasterio
 
     try:
-        with rasterio.open(path) as dataset:
+        with rasterio.open(path, driver="GTiff") as dataset:  # other drivers can reach the network from a file
             crs, transform, width, height = dataset.crs, dataset.transform, dataset.width, dataset.height
+            bands = dataset.count
     except rasterio.errors.RasterioError as error:
         raise BadInputError(f"{path} cannot be opened as a raster ({error}): check the path.") from error
+    if bands != 1:
+        raise BadInputError(f"{path} has {bands} bands: expected one; give the single-band file.")
     if crs is None or crs.to_epsg() != 4326:
         raise BadInputError(f"{path} is in {crs}, expected EPSG:4326: give a raster in geographic coordinates.")
     if transform.b or transform.d:
@@ -318,7 +373,10 @@ def centre_cover(shapes: Sequence[Any], chosen: np.ndarray, grid: Grid) -> Cover
     rows, columns, zones = [], [], []
     for index in chosen:
         west, south, east, north = shapes[index].bounds
-        row, column, height, width = grid.window((west, south, east, north))
+        try:
+            row, column, height, width = grid.window((west, south, east, north))
+        except BadInputError:  # it overlaps the grid's edge by less than a hundredth of a cell
+            continue
         part = grid.part(row, column, height, width)
         mask = rasterize([(shapes[index], 1)], (height, width), transform=Affine(*part.transform), dtype="uint8")
         r, c = np.nonzero(mask)

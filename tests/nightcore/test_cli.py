@@ -136,6 +136,58 @@ def test_help_has_an_example(capsys, command):
     assert f"example: nightcore {command}" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_box_west_of_greenwich(capsys, tmp_path):
+    """argparse alone would take -74.3,... for an option."""
+    grid = DMSP_GLOBAL.part(4000, 12690, 30, 40)
+    write_composites(tmp_path / "in", grid)
+    west, south, east, north = grid.part(5, 6, 10, 20).bounds
+    arguments = ["ingest", tmp_path / "in", tmp_path / "s.zarr", "--bbox", f"{west},{south},{east},{north}"]
+    assert run(capsys, *arguments)[0] == 0
+    assert "20 x 10 cells" in run(capsys, "info", tmp_path / "s.zarr")[1]
+
+
+@pytest.mark.parametrize("box", ["24,38,23,39", "nan,38,24,39", "1,2,3", "a,b,c,d"])
+def test_boxes_that_are_none(capsys, store, tmp_path, box):
+    arguments = ["lights", store, "--calibration", "raw", "--out", tmp_path / "x.zarr", "--bbox", box]
+    assert "expected west,south,east,north" in refused(capsys, 2, *arguments)
+
+
+def test_lights_appear_whole_or_not_at_all(capsys, monkeypatch, store, tmp_path):
+    import nightcore.lights  # noqa: F401
+
+    lights = __import__("sys").modules["nightcore.lights"]
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    for target, writer in ((tmp_path / "tifs", "write_geotiffs"), (tmp_path / "x.zarr", "write_cube")):
+        arguments = ["lights", store, "--calibration", "raw", "--out", target]
+        with monkeypatch.context() as patch:
+            real = getattr(lights, writer)
+            patch.setattr(lights, writer, lambda cube, path, real=real: (real(cube, path), stop()))
+            assert run(capsys, *arguments)[0] == 7
+        assert list(tmp_path.glob(".*")) == []
+        assert not target.exists()
+        assert run(capsys, *arguments)[0] == 0  # the same command works
+        assert target.exists()
+
+
+def test_zones_that_the_grid_cuts_are_said(capsys, store, tmp_path):
+    west, south, east, north = GRID.bounds
+    path = tmp_path / "z.gpkg"
+    gpd.GeoDataFrame({"code": ["x"]}, geometry=[box(west - 1, south, east, north)], crs=4326).to_file(path)
+    code, _, err = run(capsys, "zonal", store, "--zones", path, "--id", "code", "--calibration", "raw")
+    assert code == 0
+    assert "cuts 1 zones (x)" in err
+
+
+def test_calibrate_checks_its_output_first(capsys, store, zones, tmp_path):
+    arguments = ["calibrate", store, "--region", zones, "--reference", tmp_path / "absent.tif", "--out"]
+    assert "does not exist" in refused(capsys, 3, *arguments, tmp_path / "nowhere" / "c.csv")
+    assert "written as .csv" in refused(capsys, 2, *arguments, tmp_path / "c.parquet")
+    assert "absent.tif" in refused(capsys, 3, *arguments, tmp_path / "c.csv")
+
+
 def test_the_installed_command(store):
     done = subprocess.run(
         [sys.executable, "-m", "nightcore.cli", "info", store], capture_output=True, text=True, check=True
@@ -211,6 +263,8 @@ def test_no_store_and_no_sources(capsys, tmp_path, zones):
 def test_the_demo_leaves_other_folders_alone(capsys, tmp_path):
     (tmp_path / "mine").write_text("precious")
     assert "not written by this demo" in refused(capsys, 3, "demo", "--out", tmp_path)
+    assert "expected 0 or more" in refused(capsys, 2, "demo", "--out", tmp_path / "d", "--seed", "-1")
+    assert "threads is -1" in refused(capsys, 2, "ingest", tmp_path, tmp_path / "s.zarr", "--threads", "-1")
     assert (tmp_path / "mine").read_text() == "precious"
 
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from nightcore.errors import BadInputError
-from nightcore.grid import DMSP_GLOBAL, Grid, ellipsoid_area_to
-from nightcore.ingest import snap
+from nightcore.grid import DMSP_GLOBAL, Grid, ellipsoid_area_to, snap
 
 
 def test_bounds_of_the_version_4_grid():

@@ -106,7 +106,7 @@ def test_a_folder_of_34(tmp_path):
     for place, name in enumerate(store.composites):
         assert_array_equal(store.read(store.tiles()[0])[place], written[name])
     assert said == [
-        f"passed over 1 rasters in {tmp_path / 'in'} that are not stable_lights: " + ngdc_name("F101992", "cf_cvg")
+        f"passed over 1 files in {tmp_path / 'in'} that are not stable_lights: " + ngdc_name("F101992", "cf_cvg")
     ]
 
 
@@ -158,6 +158,27 @@ def test_a_whole_cell_is_aligned_exactly_and_the_rim_is_missing(tmp_path, dn):
     assert_array_equal(aligned[:-2, 1:], dn[2:, :-1])
     assert (aligned[-2:] == 255).all()
     assert (aligned[:, 0] == 255).all()
+
+
+@pytest.mark.parametrize("shift", [(0.5, 0.5), (-0.5, 0.5), (1.4, -0.3)])
+def test_a_box_holds_the_same_pixels_as_the_whole(tmp_path, dn, shift):
+    for name in ("F101992", "F101993"):
+        write_raster(tmp_path / ngdc_name(name), dn, TINY)
+    write_raster(tmp_path / ngdc_name("F182010"), dn, shifted(TINY, *shift))
+    whole = ingest(tmp_path, tmp_path / "whole.zarr", allow_missing=True)
+    part = ingest(tmp_path, tmp_path / "part.zarr", bbox=TINY.part(5, 7, 20, 30).bounds, allow_missing=True)
+    assert_array_equal(part.read_window(0, 0, 20, 30), whole.read_window(5, 7, 20, 30))
+    assert [(c.dx, c.dy) for c in part.details] == [(c.dx, c.dy) for c in whole.details]
+
+
+def test_rounding_in_headers_does_not_outvote_a_grid(tmp_path, dn):
+    """Three files that differ in the seventh digit of a cell are one grid; two shifted ones do not win."""
+    for place, name in enumerate(("F101992", "F101993", "F101994")):
+        write_raster(tmp_path / ngdc_name(name), dn, shifted(TINY, place * 1e-7, 0))
+    for name in ("F182010", "F182011"):
+        write_raster(tmp_path / ngdc_name(name), dn, shifted(TINY, 0.5, 0.5))
+    store = ingest(tmp_path, tmp_path / "s.zarr", allow_missing=True)
+    assert {c.name for c in store.details if c.dx} == {"F182010", "F182011"}
 
 
 def test_a_composite_of_another_place_is_refused(tmp_path, dn):
@@ -283,6 +304,10 @@ def test_the_same_composite_twice(tmp_path, dn):
         ("file,satellite,year\na.tif,F10,1992\n", "no column path"),
         ("path,satellite,year\na.tif,F10,92b\n", "line 2"),
         ("path,satellite,year\nabsent.tif,F10,1992\n", "does not exist"),
+        ("satellite,year,path\nF10,1992\n", "line 2"),
+        ("path,satellite,year\na.tif,F10,199²\n", "line 2"),
+        ("path,satellite,year\na.tif,F10,92\n", "line 2"),
+        ("path,satellite,year\na.tif,../F10,1992\n", "line 2"),
         ("", "no rows"),
     ],
 )
@@ -290,6 +315,38 @@ def test_a_bad_catalogue(tmp_path, text, message):
     (tmp_path / "c.csv").write_text(text)
     with pytest.raises(BadInputError, match=message):
         ingest([], tmp_path / "s.zarr", catalog=tmp_path / "c.csv")
+
+
+def test_a_catalogue_that_names_one_file_twice(tmp_path, dn):
+    write_raster(tmp_path / "a.tif", dn, TINY)
+    (tmp_path / "c.csv").write_text("path,satellite,year\na.tif,F10,1992\na.tif,F12,1994\n")
+    with pytest.raises(BadInputError, match=r"line 3 of the catalogue .* names .*a\.tif again"):
+        ingest([], tmp_path / "s.zarr", catalog=tmp_path / "c.csv", allow_missing=True)
+
+
+def test_a_catalogue_that_expects_another_composite_of_an_archive(tmp_path, dn):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        tar.add(write_raster(tmp_path / ngdc_name("F101993"), dn, TINY), ngdc_name("F101993"))
+    (tmp_path / "c.csv").write_text("path,satellite,year\nx.tar,F12,1994\n")
+    with pytest.raises(BadInputError, match="holds no F121994"):
+        ingest([], tmp_path / "s.zarr", catalog=tmp_path / "c.csv", allow_missing=True)
+
+
+def test_somebodys_archive_in_the_folder_is_passed_over(tmp_path, dn):
+    write_raster(tmp_path / ngdc_name("F101992"), dn, TINY)
+    (tmp_path / "notes.tar.gz").write_bytes(b"not a tar")
+    said = []
+    ingest(tmp_path, tmp_path / "s.zarr", allow_missing=True, say=said.append)
+    assert any("notes.tar.gz" in sentence for sentence in said)
+
+
+def test_a_truncated_copy_beside_a_good_one(tmp_path):
+    dn = random_dn(np.random.default_rng(0), SMALL.shape)
+    path = write_raster(tmp_path / ngdc_name("F101992"), dn, SMALL)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / ngdc_name("F101992")).write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(IntegrityError, match="F101992"):
+        ingest(tmp_path, tmp_path / "s.zarr", allow_missing=True)
 
 
 def test_a_finished_store_is_not_overwritten_unasked(tmp_path, dn):
@@ -306,6 +363,10 @@ def test_bad_calls(tmp_path, dn):
     write_raster(tmp_path / ngdc_name("F101992"), dn, TINY)
     with pytest.raises(UsageError, match="west < east"):
         ingest(tmp_path, tmp_path / "s.zarr", bbox=(3, 1, 2, 2), allow_missing=True)
+    with pytest.raises(UsageError, match="finite"):
+        ingest(tmp_path, tmp_path / "s.zarr", bbox=(3, 1, float("inf"), 2), allow_missing=True)
+    with pytest.raises(UsageError, match="threads"):
+        ingest(tmp_path, tmp_path / "s.zarr", threads=-1, allow_missing=True)
     with pytest.raises(BadInputError, match="does not exist"):
         ingest(tmp_path / "nowhere", tmp_path / "s.zarr")
     (tmp_path / "none").mkdir()

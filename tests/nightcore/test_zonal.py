@@ -66,7 +66,9 @@ def brute_force(store, cov, method, years):
                     "lit_share": (w * (v[t] > 0)).sum() / (w * seen[t]).sum() if own.any() else np.nan,
                 }
             )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.loc[table["cells"] == 0, ["sum", "sum_area"]] = np.nan  # nothing seen is not darkness
+    return table
 
 
 @pytest.mark.parametrize("method", ["raw", "elvidge2014"])
@@ -92,6 +94,9 @@ def test_columns(store, cov):
     assert len(table) == 3 * 22
     off = table[table["zone"] == "off"]
     assert off["cells"].eq(0).all()
+    assert off["sum"].isna().all()
+    assert off["missing_share"].eq(1).all()
+    assert cov.cut() == ("off",)
     assert off["mean"].isna().all()  # no cell is not darkness
 
 
@@ -202,6 +207,37 @@ def test_a_float_stack(radiance, zones):
         assert_allclose(part["cells"], (w * ~np.isnan(v)).sum(axis=1), rtol=1e-10)
         assert_array_equal(part["min"], np.nanmin(v, axis=1))
         assert_array_equal(part["max"], np.nanmax(v, axis=1))
+
+
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**60])
+def test_sums_do_not_depend_on_the_unit(radiance, zones, unit):
+    """W/cm2/sr are 1e-9 of nW/cm2/sr: sums are as good in either, to the bit for powers of two."""
+    cov = nc.coverage(zones, radiance, id="code")
+    plain, scaled = nc.zonal(radiance, cov), nc.zonal(radiance * unit, cov)
+    for column in ("sum", "mean", "sum_area", "mean_area", "min", "max"):
+        assert_array_equal(scaled[column], plain[column] * unit)
+    assert_array_equal(scaled["cells"], plain["cells"])
+
+
+@pytest.mark.parametrize("attribute", ["_FillValue", "missing_value"])
+def test_a_fill_value_of_another_type_is_missing(radiance, zones, attribute):
+    cov = nc.coverage(zones, radiance, id="code")
+    filled = radiance.astype("float32").fillna(np.float32(-999.9))
+    filled.attrs[attribute] = -999.9  # not what float32 holds
+    table = nc.zonal(filled, cov)
+    assert_array_equal(table["cells"], nc.zonal(radiance, cov)["cells"])
+    assert table["min"].min() > -1
+
+
+def test_a_zone_cut_by_the_edge_says_how_much_is_missing(store):
+    _, south, east, _ = SMALL.bounds
+    half = box(east - 10 * SMALL.dx, south + SMALL.dy, east + 10 * SMALL.dx, south + 9 * SMALL.dy)
+    frame = gpd.GeoDataFrame(geometry=[half], crs=4326)
+    cov = nc.coverage(frame, store)
+    assert cov.outside == pytest.approx([80], abs=1e-6)  # degrees of a cell, in float64
+    assert (
+        nc.zonal(store, cov, "raw")["missing_share"].min() > 0.499
+    )  # half lies beyond, and a few cells were not observed
 
 
 def test_lazy_and_eager_stacks_give_the_same_bits(radiance, zones):

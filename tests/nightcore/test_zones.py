@@ -212,9 +212,31 @@ def test_reprojection_on_request():
     assert cov.weight.sum() == pytest.approx(6, abs=1e-4)
 
 
+@pytest.mark.parametrize("keep", [["zone"], ["mean"], ["province", "province"]])
+def test_kept_columns_must_not_hide_results(keep):
+    zones = frame(cells(TINY, 3, 4, 2, 3), zone=[1], mean=[2], province=["A"])
+    with pytest.raises(UsageError, match="rename it first"):
+        coverage(zones, TINY, id="code", keep=keep)
+
+
+def test_crs84_is_wgs84():
+    zones = frame(cells(TINY, 3, 4, 2, 3)).set_crs("OGC:CRS84", allow_override=True)
+    assert coverage(zones, TINY, id="code").weight.sum() == pytest.approx(6, abs=1e-4)
+
+
+def test_a_hair_of_overlap_does_not_fail_the_others():
+    edge = cells(TINY, 3, 60, 2, 3, dx=-0.005)
+    cov = coverage(frame(cells(TINY, 3, 4, 2, 3), edge), TINY, id="code", rule="centre")
+    assert np.bincount(cov.zone, minlength=2).tolist() == [6, 0]
+
+
 def test_bad_calls(tmp_path):
     with pytest.raises(UsageError, match="expected one of exact, centre"):
         coverage(frame(BOW), TINY, rule="all")
+    with pytest.raises(UsageError, match="keep is the text"):
+        coverage(frame(BOW), TINY, keep="code")
+    with pytest.raises(UsageError, match="the zones are a list"):
+        coverage([BOW], TINY)
     with pytest.raises(BadInputError, match="cannot be read"):
         coverage(tmp_path / "nothing.gpkg", TINY)
     with pytest.raises(BadInputError, match="found int"):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nightcore.errors import BadInputError, IntegrityError, MissingCoefficientsError, UsageError
+from nightcore.files import whole_file
 from nightcore.sensors import SATURATED
 
 if TYPE_CHECKING:
@@ -186,7 +187,19 @@ class Calibration:
             frame = frame.merge(self.report.drop(columns=list(self.method.columns)), on="composite", validate="1:1")
         header = {"nightcore_calibration": FORMAT, **self.provenance()}
         text = frame.to_csv(index=False, lineterminator="\n", na_rep="nan")  # floats are written to the last bit
-        Path(path).write_text(f"# {json.dumps(header, sort_keys=True)}\n{text}", encoding="utf-8")
+        with whole_file(check_file_path(path)) as draft:
+            draft.write_text(f"# {json.dumps(header, sort_keys=True)}\n{text}", encoding="utf-8")
+
+
+def check_file_path(path: str | os.PathLike) -> Path:
+    """Refuse a name under which no calibration can be written."""
+    path = Path(path)
+    if path.suffix != ".csv":
+        raise UsageError(f"{path} ends in '{path.suffix}': calibrations are written as .csv.")
+    if path.is_dir() or not path.parent.is_dir():
+        what = "is a folder" if path.is_dir() else f"lies in a folder that does not exist ({path.parent})"
+        raise BadInputError(f"{path} {what}: choose another name.")
+    return path
 
 
 def check_clip(clip: tuple[float, float]) -> None:

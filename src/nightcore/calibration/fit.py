@@ -20,6 +20,7 @@ from nightcore.calibration._method import Calibration, check_clip
 from nightcore.calibration.cao2015 import METHOD as CAO2015
 from nightcore.calibration.cao2015 import power
 from nightcore.errors import BadInputError, UsageError
+from nightcore.grid import ROUNDING, snap
 from nightcore.sensors import SATURATED
 
 if TYPE_CHECKING:
@@ -154,8 +155,12 @@ def fit_one(composite: str, dn: np.ndarray, y: np.ndarray, estimator: str, satur
             f"{MIN_CELLS} cells at {MIN_LEVELS} DN or more; choose a larger region with dim and bright lights."
         )
     a, b = ESTIMATORS[estimator](of)
-    with np.errstate(divide="ignore"):  # a falling power is infinite at 0
-        f0, f63 = power(np.array([0.0, SATURATED]), a, b)
+    if not b > 0:
+        raise BadInputError(
+            f"{composite} gets darker where the reference gets brighter (DN' = {a:.4g} DN^{b:.4g} from {n} cells): "
+            f"expected a rising curve; check that reference and region belong to these composites."
+        )
+    f0, f63 = power(np.array([0.0, SATURATED]), a, b)
     return {
         "composite": composite,
         "a": a,
@@ -183,6 +188,7 @@ def fit_calibration(
     estimator: str = "loglog",
     saturated: str = "drop",
     clip: tuple[float, float] | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> Calibration:
     """Coefficients for every composite from the cells of a region.
 
@@ -204,6 +210,8 @@ def fit_calibration(
         Cells at DN 63, where the sensor no longer measures.
     clip : (low, high), optional
         Range of calibrated DN; by default open above.
+    say : callable, optional
+        Called with one sentence for everything a user should know, such as a shifted reference.
 
     Returns
     -------
@@ -217,7 +225,7 @@ def fit_calibration(
         An unknown form, estimator, treatment or composite, or an impossible clip.
     BadInputError
         The reference cannot be read, has another pixel or does not cover the region; the region is too small, dark or
-        saturated.
+        saturated; a curve falls.
     """
     import pandas as pd
 
@@ -242,7 +250,14 @@ def fit_calibration(
             f"{', '.join(store.composites)}."
         )
     raster = Reference.open(Path(reference), store)
+    if max(abs(raster.dx), abs(raster.dy)) > ROUNDING:
+        say(
+            f"the reference {raster.path.name} lies {raster.dx:+.3g} cells east and {raster.dy:+.3g} cells south of "
+            f"the store's grid: snapped to the nearest cell, not resampled"
+        )
     cells = coverage(region, store.grid, rule="centre")
+    if cells.cut():
+        say(f"the grid's edge cuts {len(cells.cut())} polygons of the region; the cells inside are used")
     dn, y = region_cells(store, cells, raster)
     places = [store.composites.index(name) for name in chosen]
     rows = [fit_one(name, dn[place], y, estimator, saturated) for name, place in zip(chosen, places, strict=True)]
@@ -255,6 +270,7 @@ def fit_calibration(
             "store_sha256": store.hash,
             "region_sha256": cells.hash,
             "reference": raster.path.name,
+            "reference_shift": [raster.dx, raster.dy],
             "reference_sha256": hashlib.sha256(y.tobytes()).hexdigest(),  # of the cells used, in order
             "estimator": estimator,
             "saturated": saturated,
@@ -267,13 +283,18 @@ def fit_calibration(
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference image laid on a store's grid by whole cells: cell (0, 0) of the store is its cell (row, column)."""
+    """A reference image laid on a store's grid by whole cells: cell (0, 0) of the store is its cell (row, column).
+
+    A fraction of a cell is snapped as composites are at ingest, and kept.
+    """
 
     path: Path
     row: int
     column: int
     height: int
     width: int
+    dx: float  # [cells] its origin lies this far east of the cell it was snapped to
+    dy: float  # ... and south
 
     @classmethod
     def open(cls, path: Path, store: Store) -> Reference:
@@ -291,8 +312,8 @@ class Reference:
                 f"the reference {path} has {grid}, the store has cells of {store.grid.dx:.10g} x {store.grid.dy:.10g} "
                 f"degrees: give a reference with the same pixel, it is not resampled."
             )
-        column, row = grid.offset_of(store.grid)
-        return cls(path, round(row), round(column), grid.height, grid.width)
+        (column, dx), (row, dy) = (snap(offset) for offset in grid.offset_of(store.grid))
+        return cls(path, row, column, grid.height, grid.width, round(-dx, 6), round(-dy, 6))
 
     def read(self, row: int, column: int, height: int, width: int) -> np.ndarray:
         """(height, width) float64 at a window of the store's grid; NaN where nodata."""
@@ -307,7 +328,7 @@ class Reference:
                 f"image that covers the region, or a smaller region."
             )
         try:
-            with rasterio.open(self.path) as file:
+            with rasterio.open(self.path, driver="GTiff") as file:
                 values = file.read(1, window=Window(left, top, width, height)).astype(np.float64)
                 nodata = file.nodata
         except rasterio.errors.RasterioError as error:

@@ -53,6 +53,21 @@ def along_first(data: Any, function: Callable[[np.ndarray], np.ndarray], length:
     )
 
 
+def without_fill(stack: xr.DataArray) -> xr.DataArray:
+    """Lights with NaN where the attributes `_FillValue` or `missing_value` say that nothing was observed.
+
+    These attributes, and what nightcore wrote of how the stack was made, are untrue of what comes out and are left out.
+    """
+    fills = [stack.attrs[name] for name in ("_FillValue", "missing_value") if name in stack.attrs]
+    kept = {n: v for n, v in stack.attrs.items() if n not in ("_FillValue", "missing_value", "nightcore")}
+    for fill in fills:
+        if not np.isnan(fill):
+            lights = stack.astype(lights_dtype(stack.dtype))
+            # as the file holds it: -999.9 of a float32 raster is not -999.9 of a float64 attribute
+            stack = lights.where(stack != np.asarray(fill).astype(stack.dtype))
+    return stack.assign_attrs() if stack.attrs == kept else stack.drop_attrs().assign_attrs(kept)
+
+
 def require_dimension(stack: xr.DataArray, name: str) -> None:
     """Refuse an array without the dimension `name`, or without `year` along it."""
     if name not in stack.dims:

@@ -31,7 +31,7 @@ import numpy as np
 
 from nightcore.errors import BadInputError, UsageError
 from nightcore.kernels import kernel
-from nightcore.kernels.blocks import along_first, is_labelled, require_dimension, require_stack
+from nightcore.kernels.blocks import along_first, is_labelled, require_dimension, require_stack, without_fill
 from nightcore.kernels.merge import is_missing, settle
 
 if TYPE_CHECKING:
@@ -238,6 +238,7 @@ def continuity(stack: np.ndarray | xr.DataArray, rule: str = "fixpoint") -> np.n
         stack = np.asarray(stack) if not hasattr(stack, "dask") else stack
         require_stack(stack, "year")
         return along_first(stack, lambda cells: hold_stack(cells, code), len(stack))
+    stack = without_fill(stack)
     require_dimension(stack, "year")
     years = stack.coords["year"].values
     if (np.diff(years) <= 0).any():
@@ -245,6 +246,4 @@ def continuity(stack: np.ndarray | xr.DataArray, rule: str = "fixpoint") -> np.n
     first = stack.transpose("year", ...)
     require_stack(first, "year")
     held = along_first(first.data, lambda cells: hold_stack(cells, code), len(years))
-    labelled = first.copy(data=held).transpose(*stack.dims)
-    labelled.attrs.pop("_FillValue", None)
-    return labelled
+    return first.copy(data=held).transpose(*stack.dims)

@@ -19,7 +19,7 @@ import numpy as np
 
 from nightcore.errors import BadInputError, UsageError
 from nightcore.kernels import kernel
-from nightcore.kernels.blocks import along_first, is_labelled, require_dimension, require_stack
+from nightcore.kernels.blocks import along_first, is_labelled, require_dimension, require_stack, without_fill
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -202,6 +202,7 @@ def merge(
 
 def merge_labelled(stack: xr.DataArray, rule: str) -> xr.DataArray:
     """`merge` of a DataArray; coordinates along y, x and without a dimension are kept."""
+    stack = without_fill(stack)
     require_dimension(stack, "composite")
     first = stack.transpose("composite", ...)
     require_stack(first, "composite")
@@ -216,7 +217,7 @@ def merge_labelled(stack: xr.DataArray, rule: str) -> xr.DataArray:
         dims=("year", *first.dims[1:]),
         coords={"year": np.unique(years), **kept},
         name=stack.name,
-        attrs={name: value for name, value in stack.attrs.items() if name != "_FillValue"},
+        attrs=stack.attrs,
     )
     return labelled.transpose(*("year" if name == "composite" else name for name in stack.dims))
 
