@@ -67,7 +67,8 @@ def compare(
     counts = histograms(store)
     unobserved = counts[:, 255] / counts.sum(axis=1)
     rows = []
-    for method in map(as_calibration, methods):
+    for given in methods:
+        method = as_calibration(given)
         if zones is None:
             names, sums = totals_from_histograms(store, counts, method)
         else:
@@ -77,7 +78,10 @@ def compare(
         by_zone = np.concatenate([ndi(sums[:, a], sums[:, b]) for a, b in pairs]) if pairs and zones else np.array([])
         rows.append(
             {
-                "method": method.name,
+                # two files of one method would otherwise look alike
+                "method": f"{method.name} ({given})"
+                if method.origin and isinstance(given, str | Path)
+                else method.name,
                 "composites": len(names),
                 "pairs": len(pairs),
                 "ndi": mean_of_known(by_year),

@@ -173,6 +173,8 @@ class Store:
             packed = (self.path / key).read_bytes()
         except FileNotFoundError:
             raise IntegrityError(f"{self.path}: {what} is missing (no file {key}); {repair}.") from None
+        except IsADirectoryError:
+            raise IntegrityError(f"{self.path}: {what} is a folder instead of a file ({key}); {repair}.") from None
         if len(packed) != size:
             raise IntegrityError(f"{self.path}: {what} has {len(packed)} bytes, {size} were written ({key}); {repair}.")
         if hashlib.sha256(packed).hexdigest() != digest:

@@ -576,3 +576,17 @@ def test_public_names():
     assert set(econ.__all__) <= set(dir(econ))
     with pytest.raises(AttributeError, match="no attribute 'gimi'"):
         _ = econ.gimi
+
+
+@pytest.mark.parametrize("formula", ["gini ~ forward**2", "gini ~ forward + forward^2", "gini ~ forward/backward"])
+def test_powers_are_not_crossings(panel, formula):
+    """A formula would read forward**2 as forward, and say nothing."""
+    with pytest.raises(econ.UsageError, match=r"write I\(x\*\*2\)"):
+        econ.fit(panel, formula)
+
+
+def test_powers_inside_i_are_squares(panel):
+    squared = econ.fit(panel.assign(square=panel["forward"] ** 2), "gini ~ forward + square")
+    inside = econ.fit(panel, "gini ~ forward + I(forward**2)")
+    # the same columns, computed by the same float operations
+    assert np.array_equal(squared.params.to_numpy(), inside.params.to_numpy())

@@ -163,6 +163,7 @@ def parse(formula: str) -> Formula:
         raise UsageError(f"the formula is {formula!r}: expected 'dependent ~ regressor + regressor'.")
     if re.search(r"\[[^\]]*~", formula):
         raise UsageError(f"the formula {formula!r} has instruments in brackets: least squares takes none; drop them.")
+    _refuse_powers(formula)
     try:
         parsed = Formula(formula)
     except Exception as error:  # formulaic raises its own and Python's errors alike for what it cannot parse
@@ -176,6 +177,22 @@ def parse(formula: str) -> Formula:
     if terms == ["1"]:
         raise UsageError(f"the formula {formula!r} has no regressor: name at least one.")
     return parsed
+
+
+def _refuse_powers(formula: str) -> None:
+    """Refuse `x**2`, `x^2` and `x/y` outside a function: formulas read them as crossings, x**2 as x itself."""
+    called: list[bool] = []  # for every open bracket, whether it belongs to a function
+    for place, sign in enumerate(formula):
+        if sign == "(":
+            called.append(place > 0 and (formula[place - 1].isalnum() or formula[place - 1] == "_"))
+        elif sign == ")" and called:
+            called.pop()
+        elif not any(called) and (sign in "^/" or formula.startswith("**", place)):
+            operator = "**" if sign == "*" else sign
+            raise UsageError(
+                f"the formula {formula!r} has {operator!r} outside a function, where it would cross variables, not "
+                f"compute: write I(x**2), I(x / y), or x:z for a product."
+            )
 
 
 def _variables(side: SimpleFormula) -> Iterator[tuple[str, bool]]:

@@ -40,6 +40,8 @@ def calibration(method: str | Path, clip: tuple[float, float] | None = None) -> 
     BadInputError, IntegrityError
         The file is not a calibration, or was edited.
     """
+    if not isinstance(method, str | os.PathLike):
+        raise UsageError(f"the calibration is a {type(method).__name__}: expected the name of a method or a file.")
     if method in METHODS:
         found = Calibration(METHODS[method], METHODS[method].coefficients, METHODS[method].clip)
     elif isinstance(method, Path) or Path(method).is_file() or os.fspath(method).endswith(".csv"):
