@@ -181,13 +181,14 @@ def parse(formula: str) -> Formula:
 
 def _refuse_powers(formula: str) -> None:
     """Refuse `x**2`, `x^2` and `x/y` outside a function: formulas read them as crossings, x**2 as x itself."""
+    plain = re.sub("`[^`]*`", "name", formula)  # names in backquotes may hold any sign
     called: list[bool] = []  # for every open bracket, whether it belongs to a function
-    for place, sign in enumerate(formula):
+    for place, sign in enumerate(plain):
         if sign == "(":
-            called.append(place > 0 and (formula[place - 1].isalnum() or formula[place - 1] == "_"))
+            called.append(place > 0 and (plain[place - 1].isalnum() or plain[place - 1] == "_"))
         elif sign == ")" and called:
             called.pop()
-        elif not any(called) and (sign in "^/" or formula.startswith("**", place)):
+        elif not any(called) and (sign in "^/" or plain.startswith("**", place)):
             operator = "**" if sign == "*" else sign
             raise UsageError(
                 f"the formula {formula!r} has {operator!r} outside a function, where it would cross variables, not "
