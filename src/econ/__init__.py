@@ -7,16 +7,62 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from econ.controls import CONVENTIONS, density, interaction, minmax, ratio, schooling
+    from econ.crosswalk import apply_crosswalk
+    from econ.curves import concentration_curve, concentration_index, lorenz_curve
+    from econ.decomposition import Decomposition, decompose, maximal_between, shapley_sources
     from econ.errors import BadInputError, EconError, EstimationError, MissingColumnError, ResourceError, UsageError
     from econ.estimators import ESTIMATORS, Estimate, Test, fit
-    from econ.inequality import INDICES, atkinson, gini, regional_inequality, theil, theil_l
+    from econ.inequality import (
+        INDICES,
+        IndexEstimate,
+        atkinson,
+        cv,
+        ge,
+        gini,
+        hoover,
+        inequality_of,
+        quantile_ratio,
+        regional_inequality,
+        sensitivity,
+        standard_error,
+        theil,
+        theil_l,
+        weighted_quantile,
+    )
+    from econ.markets import Segmentation, segmentation
     from econ.panel import Panel, join_panel
+    from econ.provinces import Province, boundaries, neighbour_pairs, province, province_table, standardise
+    from econ.splicing import Splice, splice
     from econ.tables import regression_table, to_csv, to_html, to_latex, to_markdown, to_text
 
 _HOME = {
     "errors": ("BadInputError", "EconError", "EstimationError", "MissingColumnError", "ResourceError", "UsageError"),
     "estimators": ("ESTIMATORS", "Estimate", "Test", "fit"),
-    "inequality": ("INDICES", "atkinson", "gini", "regional_inequality", "theil", "theil_l"),
+    "inequality": (
+        "INDICES",
+        "IndexEstimate",
+        "atkinson",
+        "cv",
+        "ge",
+        "gini",
+        "hoover",
+        "inequality_of",
+        "quantile_ratio",
+        "regional_inequality",
+        "sensitivity",
+        "standard_error",
+        "theil",
+        "theil_l",
+        "weighted_quantile",
+    ),
+    "decomposition": ("Decomposition", "decompose", "maximal_between", "shapley_sources"),
+    "curves": ("concentration_curve", "concentration_index", "lorenz_curve"),
+    "provinces": ("Province", "boundaries", "neighbour_pairs", "province", "province_table", "standardise"),
+    "crosswalk": ("apply_crosswalk",),
+    "controls": ("CONVENTIONS", "density", "interaction", "minmax", "ratio", "schooling"),
+    "markets": ("Segmentation", "segmentation"),
+    "splicing": ("Splice", "splice"),
     "panel": ("Panel", "join_panel"),
     "tables": ("regression_table", "to_csv", "to_html", "to_latex", "to_markdown", "to_text"),
 }
@@ -34,11 +80,44 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "Test",
     "fit",
     "INDICES",
+    "IndexEstimate",
     "atkinson",
+    "cv",
+    "ge",
     "gini",
+    "hoover",
+    "inequality_of",
+    "quantile_ratio",
     "regional_inequality",
+    "sensitivity",
+    "standard_error",
     "theil",
     "theil_l",
+    "weighted_quantile",
+    "Decomposition",
+    "decompose",
+    "maximal_between",
+    "shapley_sources",
+    "concentration_curve",
+    "concentration_index",
+    "lorenz_curve",
+    "Province",
+    "boundaries",
+    "neighbour_pairs",
+    "province",
+    "province_table",
+    "standardise",
+    "apply_crosswalk",
+    "CONVENTIONS",
+    "density",
+    "interaction",
+    "minmax",
+    "ratio",
+    "schooling",
+    "Segmentation",
+    "segmentation",
+    "Splice",
+    "splice",
     "Panel",
     "join_panel",
     "regression_table",

@@ -17,7 +17,17 @@ INTERRUPTED = 7
 FORM_OF = {".txt": "text", ".tex": "latex", ".html": "html", ".md": "markdown", ".csv": "csv", ".json": "json"}
 
 INEQUALITY_EXAMPLE = """example:
-  econ inequality city_lights.csv --by province --value mean --out inequality.csv"""
+  econ inequality city_lights.csv --by province --value mean --out inequality.csv
+  econ inequality city.csv --value mean --value gdp --weights population --indices gini "ge(2)" --se jackknife"""
+
+DECOMPOSE_EXAMPLE = """example:
+  econ decompose city_lights.csv --by province region --value mean --index theil --out parts.csv"""
+
+SEGMENTATION_EXAMPLE = """example:
+  econ controls segmentation retail_prices.csv --form chained --out integration.csv --steps ."""
+
+SCHOOLING_EXAMPLE = """example:
+  econ controls schooling education.csv --kind counts --level college=dazhuan --key province year --out schooling.csv"""
 
 PANEL_EXAMPLE = """example:
   econ panel inequality.csv controls.csv --out panel.csv"""
@@ -36,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     )
     steps = root.add_subparsers(required=True, metavar="COMMAND")
     add_inequality(steps)
+    add_decompose(steps)
+    add_controls(steps)
     add_panel(steps)
     add_regress(steps)
     return root
@@ -45,25 +57,151 @@ def add_inequality(steps) -> None:
     step = steps.add_parser(
         "inequality",
         help="Gini, Theil and Atkinson indices of the units of every region and period",
-        description="Gini, Theil T and L, and Atkinson indices of the units (cities) of every region and period.",
+        description="Indices of inequality between the units (cities) of every region and period.",
         epilog=INEQUALITY_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     step.add_argument("city", type=Path, metavar="CITY_CSV", help="one row a unit and period, .csv or .parquet")
     step.add_argument("--by", default="province", help="column of the region (default: %(default)s)")
-    step.add_argument("--value", default="mean", help="column of what is compared, >= 0 (default: %(default)s)")
+    step.add_argument(
+        "--value",
+        action="append",
+        help="column of what is compared, >= 0 (default: mean); given several times, the table is that much longer",
+    )
     step.add_argument("--period", default="year", help="column of the period (default: %(default)s)")
     step.add_argument("--unit", default="zone", help="column of the unit (default: %(default)s)")
+    step.add_argument("--weights", help="column of weights, such as population or area (default: every unit alike)")
+    step.add_argument(
+        "--indices",
+        nargs="+",
+        metavar="INDEX",
+        help="among gini, gini_unbiased, theil, theil_l, atkinson, 'atkinson(1)', 'ge(2)', cv, hoover, "
+        "'ratio(0.9, 0.1)' (default: gini theil theil_l atkinson)",
+    )
+    step.add_argument(
+        "--zeros", default="keep", help="keep, drop, or a number to put in their place (default: %(default)s)"
+    )
+    step.add_argument("--negatives", default="refuse", help="refuse, drop, zero or keep (default: %(default)s)")
+    step.add_argument("--se", help="add standard errors and intervals: jackknife or bootstrap")
+    step.add_argument("--interval", default="normal", help="normal or, of the bootstrap, percentile")
+    step.add_argument("--level", type=float, default=0.95, help="coverage of the intervals (default: %(default)s)")
+    step.add_argument("--replications", type=int, default=999, help="of the bootstrap (default: %(default)s)")
+    step.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
+    add_crosswalk_option(step)
+    step.add_argument("--epsilon", type=float, default=0.5, help="aversion of Atkinson's index (default: %(default)s)")
+    step.add_argument("--out", type=Path, help="write .csv or .parquet here instead of CSV on stdout")
+    step.add_argument("--json", action="store_true", help="print JSON, one object a row")
+    step.set_defaults(run=run_inequality)
+
+
+def add_crosswalk_option(step) -> None:
     step.add_argument(
         "--crosswalk",
         type=Path,
         metavar="CSV",
         help="units and where they belong: the first column names the unit, the others are added to the table",
     )
-    step.add_argument("--epsilon", type=float, default=0.5, help="aversion of Atkinson's index (default: %(default)s)")
+
+
+def add_decompose(steps) -> None:
+    step = steps.add_parser(
+        "decompose",
+        help="inequality within and between groups, nested or not",
+        description="Split the inequality between all units of a period into parts within and between groups.",
+        epilog=DECOMPOSE_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    step.add_argument("city", type=Path, metavar="CITY_CSV", help="one row a unit and period, .csv or .parquet")
+    step.add_argument(
+        "--by", nargs="+", default=["province"], help="columns of nested groups, the finest first (default: province)"
+    )
+    step.add_argument("--value", default="mean", help="column of what is compared, >= 0 (default: %(default)s)")
+    step.add_argument("--period", default="year", help="column of the period (default: %(default)s)")
+    step.add_argument("--unit", default="zone", help="column of the unit (default: %(default)s)")
+    step.add_argument("--index", default="theil", help="as in `econ inequality --indices` (default: %(default)s)")
+    step.add_argument(
+        "--method",
+        help="additive, dagum, classical, factorial or shapley (default: by the index; see docs/notation.md)",
+    )
+    step.add_argument("--weights", help="column of weights, such as population or area (default: every unit alike)")
+    add_crosswalk_option(step)
+    step.add_argument(
+        "--show",
+        choices=("components", "groups", "pairs"),
+        default="components",
+        help="which table (default: components)",
+    )
     step.add_argument("--out", type=Path, help="write .csv or .parquet here instead of CSV on stdout")
-    step.add_argument("--json", action="store_true", help="print JSON, one object a row")
-    step.set_defaults(run=run_inequality)
+    step.set_defaults(run=run_decompose)
+
+
+def add_controls(steps) -> None:
+    step = steps.add_parser(
+        "controls",
+        help="control variables from raw series: market segmentation, years of schooling",
+        description="Control variables from the series of the yearbooks.",
+        epilog=f"{SEGMENTATION_EXAMPLE}\n{SCHOOLING_EXAMPLE.partition(chr(10))[2]}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = step.add_subparsers(required=True, metavar="CONTROL")
+    add_segmentation(kinds)
+    add_schooling(kinds)
+
+
+def add_segmentation(kinds) -> None:
+    step = kinds.add_parser(
+        "segmentation",
+        help="market segmentation and integration by relative prices (Parsley and Wei 2001)",
+        description="Market segmentation of every province and year by relative prices, and integration, the root of "
+        "its reciprocal.",
+        epilog=SEGMENTATION_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    step.add_argument("prices", type=Path, metavar="PRICES_CSV", help="one row a province, year and good")
+    step.add_argument("--form", required=True, help="chained: indices, last year = 100; level: prices or fixed base")
+    step.add_argument(
+        "--pairs",
+        default="neighbours",
+        help="neighbours (with Hainan-Guangdong), land (borders alone), all, or a .csv of two columns "
+        "(default: %(default)s)",
+    )
+    step.add_argument("--ddof", type=int, default=1, help="1: variance over goods less one; 0 (default: %(default)s)")
+    step.add_argument("--min-goods", type=int, default=2, help="fewest goods of a variance (default: %(default)s)")
+    for key in ("province", "year", "good", "price"):
+        step.add_argument(f"--{key}", default=key, metavar="COLUMN", help=f"column of the {key} (default: %(default)s)")
+    step.add_argument(
+        "--steps", type=Path, metavar="FOLDER", help="write changes.csv and pairs.csv, the steps, here too"
+    )
+    step.add_argument("--out", type=Path, help="write .csv or .parquet here instead of CSV on stdout")
+    step.set_defaults(run=run_segmentation)
+
+
+def add_schooling(kinds) -> None:
+    step = kinds.add_parser(
+        "schooling",
+        help="mean years of schooling from people by level of education",
+        description="Mean years of schooling: none 0, primary 6, junior 9, senior 12, and tertiary by convention.",
+        epilog=SCHOOLING_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    step.add_argument("people", type=Path, metavar="CSV", help="one row e.g. a province and year, a column a level")
+    step.add_argument("--kind", required=True, help="what the columns hold: shares (sum 1), percent (sum 100), counts")
+    step.add_argument(
+        "--convention",
+        default="tertiary16",
+        help="tertiary16: 16 years for all tertiary education; college15: 15 college, 16 bachelor, 19 graduate "
+        "(default: %(default)s)",
+    )
+    step.add_argument(
+        "--level",
+        nargs="+",
+        default=[],
+        metavar="LEVEL=COLUMN",
+        help="columns that are not named none, primary, junior, senior, tertiary, college, bachelor, graduate",
+    )
+    step.add_argument("--key", nargs="+", default=["province", "year"], help="columns to keep (default: province year)")
+    step.add_argument("--out", type=Path, help="write .csv or .parquet here instead of CSV on stdout")
+    step.set_defaults(run=run_schooling)
 
 
 def add_panel(steps) -> None:
@@ -122,14 +260,31 @@ def add_regress(steps) -> None:
 
 def run_inequality(args: argparse.Namespace) -> None:
     from econ.frames import add_crosswalk, read_crosswalk, read_table, write_table
-    from econ.inequality import regional_inequality
+    from econ.inequality import INDICES, regional_inequality
 
     if args.json and args.out:
         raise UsageError("--json prints and --out writes .csv or .parquet: choose one of them.")
     city = read_table(args.city, (args.by, args.unit))
     if args.crosswalk:
         city = add_crosswalk(city, read_crosswalk(args.crosswalk), args.unit)
-    table = regional_inequality(city, args.by, args.value, args.period, args.unit, epsilon=args.epsilon)
+    value = args.value or ["mean"]
+    table = regional_inequality(
+        city,
+        args.by,
+        value[0] if len(value) == 1 else value,
+        args.period,
+        args.unit,
+        args.indices or INDICES,
+        args.epsilon,
+        weights=args.weights,
+        zeros=number_or_text(args.zeros),
+        negatives=args.negatives,
+        se=args.se,
+        replications=args.replications,
+        interval=args.interval,
+        level=args.level,
+        rng=args.seed,
+    )
     if args.json:
         print(table.to_json(orient="records", force_ascii=False, double_precision=15, indent=2))
     elif args.out:
@@ -137,10 +292,87 @@ def run_inequality(args: argparse.Namespace) -> None:
         say(f"wrote {len(table):,} rows to {args.out}")
     else:
         sys.stdout.write(table.to_csv(index=False))
-    undefined = table["gini"].isna()
-    say(f"{len(table):,} regions and periods, {undefined.sum():,} without a Gini; Atkinson epsilon {args.epsilon:g}")
+    first = (args.indices or INDICES)[0]
+    name = {"gini": "Gini"}.get(first, first)
+    undefined = table[first].isna()
+    say(f"{len(table):,} regions and periods, {undefined.sum():,} without a {name}; Atkinson epsilon {args.epsilon:g}")
     for reason, count in table.loc[undefined, "reason"].value_counts().items():
-        say(f"{count:,} without a Gini: {reason}")
+        say(f"{count:,} without a {name}: {reason}")
+    if args.se:
+        draws = f", {args.replications:,} replications, seed {args.seed}" if args.se == "bootstrap" else ""
+        say(f"{args.se} standard errors, {args.interval} intervals of {args.level:.0%}{draws}")
+
+
+def number_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def run_decompose(args: argparse.Namespace) -> None:
+    from econ.decomposition import decompose
+    from econ.frames import add_crosswalk, read_crosswalk, read_table, write_table
+
+    city = read_table(args.city, (*args.by, args.unit))
+    if args.crosswalk:
+        city = add_crosswalk(city, read_crosswalk(args.crosswalk), args.unit)
+    found = decompose(city, args.by, args.value, args.period, args.unit, args.index, args.method, args.weights)
+    table = getattr(found, args.show)
+    if table.empty:
+        raise UsageError(f"the {found.method} decomposition has no table of {args.show}: leave --show out.")
+    if args.out:
+        write_table(table, args.out)
+        say(f"wrote {len(table):,} rows to {args.out}")
+    else:
+        sys.stdout.write(table.to_csv(index=False))
+    shares = found.components.groupby("component", sort=False)["share"].mean()
+    said = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
+    say(f"{found.index}, {found.method}, mean share over {found.components[args.period].nunique():,} periods: {said}")
+    for note in found.notes:
+        say(note)
+
+
+def run_segmentation(args: argparse.Namespace) -> None:
+    from econ.frames import read_crosswalk, read_table, write_table
+    from econ.markets import segmentation
+
+    prices = read_table(args.prices, (args.province, args.good))
+    named = args.pairs in ("neighbours", "land", "all")
+    pairs = args.pairs if named else read_crosswalk(Path(args.pairs))
+    columns = {key: getattr(args, key) for key in ("province", "year", "good", "price")}
+    found = segmentation(prices, args.form, pairs, **columns, ddof=args.ddof, min_goods=args.min_goods)
+    if args.steps:
+        for name in ("changes", "pairs"):
+            write_table(getattr(found, name), args.steps / f"{name}.csv")
+            say(f"wrote {len(getattr(found, name)):,} rows to {args.steps / name}.csv")
+    if args.out:
+        write_table(found.provinces, args.out)
+        say(f"wrote {len(found.provinces):,} rows to {args.out}")
+    else:
+        sys.stdout.write(found.provinces.to_csv(index=False))
+    for line in found.report().splitlines():
+        say(line)
+
+
+def run_schooling(args: argparse.Namespace) -> None:
+    from econ.controls import schooling
+    from econ.frames import read_table, write_table
+
+    unreadable = [pair for pair in args.level if not all(pair.partition("=")[::2])]
+    if unreadable:
+        raise UsageError(f"cannot read --level {unreadable[0]!r}: expected LEVEL=COLUMN, such as college=dazhuan.")
+    people = read_table(args.people, args.key)
+    renamed = dict(pair.split("=", 1) for pair in args.level)
+    table = schooling(people, args.kind, args.convention, renamed, args.key)
+    if args.out:
+        write_table(table, args.out)
+        say(f"wrote {len(table):,} rows to {args.out}")
+    else:
+        sys.stdout.write(table.to_csv(index=False))
+    say(f"mean {table['schooling'].mean():.4g} years by {args.convention}, {table['schooling'].isna().sum():,} missing")
+    for reason, count in table.loc[table["schooling"].isna(), "reason"].value_counts().items():
+        say(f"{count:,} missing: {reason}")
 
 
 def run_panel(args: argparse.Namespace) -> None:

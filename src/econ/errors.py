@@ -1,6 +1,11 @@
 """What a user can put right.  Every message says what was found, what was expected, and what to do next."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class EconError(Exception):
@@ -23,6 +28,14 @@ class BadInputError(EconError):
 
 class MissingColumnError(BadInputError):
     """A column that was named is not in the table."""
+
+
+class DuplicateError(BadInputError):
+    """Rows that share a key that has to be unique; `offenders` is a DataFrame of them all, `row` counting from 1."""
+
+    def __init__(self, message: str, offenders: DataFrame):
+        super().__init__(message)
+        self.offenders = offenders
 
 
 class EstimationError(BadInputError):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from econ.errors import BadInputError, MissingColumnError, ResourceError, UsageError
+from econ.errors import BadInputError, DuplicateError, MissingColumnError, ResourceError, UsageError
 
 # Offenders named in one message; more would hide the sentence that explains them.
 NAMED = 3
@@ -65,6 +67,18 @@ def numeric(table: pd.DataFrame, column: str, keys: Sequence[str] = ()) -> np.nd
     return values
 
 
+def whole_years(table: pd.DataFrame, column: str, table_name: str = "the table") -> np.ndarray:
+    """(n,) int64 of a column of years; text, empty cells and parts of years are refused."""
+    years = numeric(table, column)
+    broken = np.isnan(years) | (years != np.floor(years))
+    if broken.any():
+        raise BadInputError(
+            f"column {column!r} of {table_name} holds no whole year in {broken.sum():,} of {len(years):,} rows "
+            f"({offenders(table, broken)}): expected one in every row."
+        )
+    return years.astype(np.int64)
+
+
 def codes(table: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
     """(n,) integer codes 0.. of a column of names or dates, and its sorted levels; missing names are refused."""
     series = table[column]
@@ -84,13 +98,24 @@ def codes(table: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
 
 
 def refuse_duplicates(table: pd.DataFrame, keys: Sequence[str], table_name: str = "the table") -> None:
-    """Raise BadInputError where two rows of `table` share all `keys`, and name the first of them."""
+    """Raise DuplicateError where two rows of `table` share all `keys`: the first in words, all of them as a table."""
     repeated = table.duplicated(list(keys)).to_numpy()
     if repeated.any():
-        raise BadInputError(
+        raise DuplicateError(
             f"({', '.join(keys)}) occurs more than once in {table_name} for {repeated.sum():,} rows "
-            f"({offenders(table, repeated, keys)}): expected one row each; drop or aggregate the others."
+            f"({offenders(table, repeated, keys)}): expected one row each; drop or aggregate the others.",
+            duplicates(table, keys),
         )
+
+
+def duplicates(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """All rows of `table` that share their `keys` with another, beside each other; `row` counts rows from 1."""
+    shared = table.duplicated(list(keys), keep=False).to_numpy()
+    found = table.loc[shared].assign(row=np.flatnonzero(shared) + 1)
+    front = ["row", *keys]
+    return found[[*front, *(column for column in table.columns if column not in front)]].sort_values(
+        [*keys, "row"], ignore_index=True
+    )
 
 
 def offenders(table: pd.DataFrame, mask: np.ndarray, keys: Sequence[str] = ()) -> str:
@@ -107,40 +132,157 @@ def offenders(table: pd.DataFrame, mask: np.ndarray, keys: Sequence[str] = ()) -
 # --- files --------------------------------------------------------------------------------------------------------
 
 
-def read_table(path: Path, names: Sequence[str | None] = ()) -> pd.DataFrame:
-    """Read .csv (UTF-8) or .parquet; columns in `names` are text, so that a code "007" keeps its zeros."""
+def read_table(path: Path, names: Sequence[str | None] = (), encoding: str | None = None) -> pd.DataFrame:
+    """Read .csv or .parquet; columns in `names` are text, so that a code "007" keeps its zeros.
+
+    A .csv is UTF-8 unless `encoding` says otherwise.  Text that `write_table` guarded loses its guard.
+    """
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise BadInputError(f"{path} does not end in {' or '.join(READERS)}: convert it, or rename it if it is one.")
-    if not path.is_file():
-        raise BadInputError(f"there is no file {path}: check the path.")
+    check_file(path, encoding)
+    if encoding and suffix == ".parquet":
+        raise UsageError(f"encoding={encoding!r} has no meaning for {path}, whose text is UTF-8: leave it out.")
     try:
-        table = pd.read_parquet(path) if suffix == ".parquet" else _read_csv(path, names)
+        table = pd.read_parquet(path) if suffix == ".parquet" else _read_csv(path, names, encoding or "utf-8-sig")
     except UnicodeDecodeError:
-        raise BadInputError(f"{path} is not UTF-8: save it as UTF-8 and try again.") from None
+        raise BadInputError(_wrong_encoding(path, encoding)) from None
     except (ValueError, OSError) as error:  # pandas' and pyarrow's parsing errors are ValueErrors
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BadInputError(f"{path} cannot be read as {suffix[1:]} ({reason}): write it anew.") from None
+        raise cannot_read(path, error) from None
     if table.empty:
         raise BadInputError(f"{path} holds no rows: expected a header and one row for each observation.")
     return table
 
 
-def _read_csv(path: Path, names: Sequence[str | None]) -> pd.DataFrame:
-    header = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns)
-    return pd.read_csv(
-        path,
-        encoding="utf-8-sig",
-        keep_default_na=False,
-        na_values={column: [""] if column in names else MISSING_MARKS for column in header},
-        dtype={column: str for column in header if column in names},
+def check_file(path: Path, encoding: str | None = None) -> None:
+    """Raise unless `path` is a file and `encoding` is one that Python knows."""
+    if not path.is_file():
+        raise BadInputError(f"there is no file {path}: check the path.")
+    if encoding is not None:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise UsageError(f"there is no encoding {encoding!r}: expected utf-8, gb18030, big5 or the like.") from None
+
+
+def cannot_read(path: Path, error: Exception) -> BadInputError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return BadInputError(f"{path} cannot be read as {path.suffix.lower()[1:]} ({reason}): write it anew.")
+
+
+def _read_csv(path: Path, names: Sequence[str | None], encoding: str) -> pd.DataFrame:
+    header = list(pd.read_csv(path, nrows=0, encoding=encoding).columns)
+    text = [unguarded(column) for column in header]
+    return unguard(
+        pd.read_csv(
+            path,
+            encoding=encoding,
+            keep_default_na=False,
+            na_values={
+                column: [""] if name in names else MISSING_MARKS for column, name in zip(header, text, strict=True)
+            },
+            dtype={column: str for column, name in zip(header, text, strict=True) if name in names},
+        )
     )
 
 
-def read_crosswalk(path: Path) -> pd.DataFrame:
+def _wrong_encoding(path: Path, encoding: str | None) -> str:
+    """The sentence about a file that does not decode, with what it looks like in the encoding that fits best."""
+    found = _guess_encoding(path.read_bytes())
+    claimed = encoding or "UTF-8"
+    if found is None or found[0] == encoding:
+        return f"{path} is not {claimed}, nor any encoding that is known here: save it as UTF-8 and try again."
+    name, word = found
+    return (
+        f"{path} is not {claimed}; as {name} its first word that is not plain ASCII reads {word!r}: if that is right, "
+        f"read it with encoding={name!r} (--encoding {name}), else save it as UTF-8."
+    )
+
+
+def _guess_encoding(content: bytes) -> tuple[str, str] | None:
+    """(encoding, first word that is not ASCII) of the encoding in which most such characters are common ones."""
+    best = (-1.0, "", "")
+    for name, common in COMMON_IN.items():
+        try:
+            text = content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        unusual = [character for character in text if ord(character) > 127]
+        if not unusual or any(not character.isprintable() for character in unusual if not character.isspace()):
+            continue
+        share = sum(common(character) for character in unusual) / len(unusual)
+        if share > best[0]:
+            best = (share, name, re.search(r"\w*[^\x00-\x7f]\w*", text)[0])
+    return best[1:] if best[0] > 0.5 else None
+
+
+def _encodes(character: str, encoding: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# Encodings of tables in practice, the likelier first, and which of their characters are in daily use: the simplified
+# characters of GB2312, the first level of Big5, Latin letters.  Wrong decodings are made of the rare ones.
+COMMON_IN: dict[str, Callable[[str], bool]] = {
+    "utf-8-sig": lambda character: True,
+    "gb18030": lambda character: _encodes(character, "gb2312"),
+    "big5": lambda character: _encodes(character, "big5") and character.encode("big5") < b"\xc9\x40",
+    "cp1252": lambda character: character.isalpha() and ord(character) < 0x180,
+    "utf-16": lambda character: _encodes(character, "gb2312") or _encodes(character, "big5"),
+}
+
+
+# --- text that a spreadsheet would take for a formula -------------------------------------------------------------
+
+# OWASP, "CSV injection": spreadsheets run cells that begin with one of these.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\**")
+
+
+def guarded(text: object) -> object:
+    """A text that a spreadsheet would run gets an apostrophe in front; numbers, with stars or without, stay."""
+    risky = isinstance(text, str) and FORMULA.match(text) and not PLAIN_NUMBER.fullmatch(text)
+    return f"'{text}" if risky else text
+
+
+def unguarded(text: object) -> object:
+    """Undo `guarded`: one apostrophe less in front of what begins like a formula."""
+    return text[1:] if isinstance(text, str) and text.startswith("'") and FORMULA.match(text) else text
+
+
+def guard(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy for .csv and .xlsx in which every text, header included, is `guarded`; columns of numbers stay."""
+    return _texts(table, guarded)
+
+
+def unguard(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy with the texts that `guard` was given."""
+    return _texts(table, unguarded)
+
+
+def _texts(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFrame:
+    changed = table.copy()
+    for place, kind in enumerate(table.dtypes):
+        column = table.iloc[:, place]
+        if isinstance(kind, pd.CategoricalDtype):
+            changed.isetitem(place, column.cat.rename_categories([change(name) for name in column.cat.categories]))
+        elif pd.api.types.is_object_dtype(kind) or isinstance(kind, pd.StringDtype):
+            changed.isetitem(place, column.map(change, na_action="ignore"))
+    return changed.set_axis([change(name) for name in table.columns], axis=1)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """`table` as CSV, without its index, text guarded."""
+    return guard(table).to_csv(index=False)
+
+
+def read_crosswalk(path: Path, encoding: str | None = None) -> pd.DataFrame:
     """Read a .csv of units and where they belong; every column is text."""
-    table = read_table(path)
-    return read_table(path, list(table.columns)) if path.suffix.lower() == ".csv" else table.astype(str)
+    table = read_table(path, encoding=encoding)
+    return read_table(path, list(table.columns), encoding) if path.suffix.lower() == ".csv" else table.astype(str)
 
 
 def add_crosswalk(table: pd.DataFrame, crosswalk: pd.DataFrame, unit: str) -> pd.DataFrame:
@@ -174,10 +316,10 @@ def add_crosswalk(table: pd.DataFrame, crosswalk: pd.DataFrame, unit: str) -> pd
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write .csv or .parquet by the ending of `path`; the file appears whole or not at all."""
+    """Write .csv (UTF-8, text guarded) or .parquet by the ending of `path`; it appears whole or not at all."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        write_bytes(table.to_csv(index=False).encode(), path)
+        write_bytes(csv_text(table).encode(), path)
     elif suffix == ".parquet":
         write_bytes(table.to_parquet(index=False), path)
     else:

@@ -1,23 +1,21 @@
-"""Inequality indices of a sample, and of the cities of every province and year.
+"""Inequality of a sample, and of the cities of every province and year.
 
-Symbols: x_i >= 0 the value of unit i, w_i its weight, W = S w_i, mu = S w_i x_i / W.
+The indices are those of `econ.indices`, by name: gini, theil, theil_l, atkinson, and gini_unbiased, ge(alpha),
+atkinson(epsilon), cv, hoover, ratio(upper, lower).  Every index but the ratio (1) is 0 for equal units, and none
+changes when all values, or all weights, are multiplied by a constant.
 
-* Gini        G = S_i S_j w_i w_j |x_i - x_j| / (2 W**2 mu), the n**2 form; C. Gini (1912), in the form of
-              A. Sen (1973), "On Economic Inequality", ch. 2.
-* Theil T     T = S w (x / mu) ln(x / mu) / W, generalised entropy GE(1); H. Theil (1967), "Economics and
-              Information Theory", ch. 4.
-* Theil L     L = S w ln(mu / x) / W, GE(0), the mean logarithmic deviation; same source.
-* Atkinson    A = 1 - (S w (x / mu)**(1 - e) / W)**(1 / (1 - e)), and 1 - exp(-L) at e = 1; A. B. Atkinson (1970),
-              "On the measurement of inequality", J. Econ. Theory 2, 244-263.
-
-Every index is 0 for equal units, and does not change when all x, or all w, are multiplied by a constant.  Zeros are
-kept: 0 ln 0 = 0 in Theil T; Theil L has no finite value with a zero and is NaN; Atkinson with e >= 1 is 1, its limit.
-Negative values are refused.  Fewer than two units of positive weight, or a mean of zero, give NaN.
+Zeros are kept: 0 ln 0 = 0 in Theil T; Theil L and GE(alpha <= 0) have no finite value with a zero and are NaN; Atkinson
+with epsilon >= 1 is 1, its limit; the ratio is NaN where its lower quantile is 0.  Negative values are refused.  The
+options `zeros` and `negatives` of `regional_inequality` name the other habits of the literature
+(docs/decisions/0010-zeros-and-negatives.md).  Fewer than two units of positive weight, or a mean that is not positive,
+give NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -25,74 +23,15 @@ from numpy.typing import ArrayLike
 
 from econ.errors import BadInputError, UsageError
 from econ.frames import codes, numeric, offenders, refuse_duplicates, require_columns
+from econ.indices import Index, Sample, index_named, of_groups
+from econ.indices import weighted_quantile as quantile_of_samples
+from econ.resampling import Resampling, estimate
 
-# --- many groups at once: x ascending inside each group, which begins at start; all return (group,) -----------------
+# The indices of the paper, in the order of its tables; `econ.indices.FAMILIES` has all.
+INDICES = ("gini", "theil", "theil_l", "atkinson")
 
-
-def _mean(x: np.ndarray, w: np.ndarray, start: np.ndarray) -> np.ndarray:
-    return np.add.reduceat(w * x, start) / np.add.reduceat(w, start)
-
-
-def _spread(per_group: np.ndarray, start: np.ndarray, n: int) -> np.ndarray:
-    """(n,) the value of its group for every unit."""
-    return np.repeat(per_group, np.diff(start, append=n))
-
-
-def _ratio(x: np.ndarray, w: np.ndarray, start: np.ndarray) -> np.ndarray:
-    return x / _spread(_mean(x, w, start), start, x.size)
-
-
-def _gini(x: np.ndarray, w: np.ndarray, start: np.ndarray) -> np.ndarray:
-    poorer = np.cumsum(w) - w
-    poorer = poorer - _spread(poorer[start], start, x.size)
-    rank = (2 * poorer + w) / _spread(np.add.reduceat(w, start), start, x.size) - 1
-    # the ranks sum to zero, so x - mu may stand for x: equal units then give 0, not rounding noise
-    deviation = _ratio(x, w, start) - 1
-    return np.maximum(_mean(deviation * rank, w, start), 0)
-
-
-def _theil(x: np.ndarray, w: np.ndarray, start: np.ndarray) -> np.ndarray:
-    r = _ratio(x, w, start)
-    # S w (r - 1) = 0, so 1 - r may be added: no term is negative then, and equal units give 0
-    return np.maximum(_mean(r * np.log(np.where(r > 0, r, 1)) + 1 - r, w, start), 0)
-
-
-def _mean_log_deviation(x: np.ndarray, w: np.ndarray, start: np.ndarray) -> np.ndarray:
-    r = _ratio(x, w, start)
-    return np.maximum(_mean(np.where(w > 0, r - 1 - np.log(r), 0), w, start), 0)  # inf with a zero of any weight
-
-
-def _theil_l(x: np.ndarray, w: np.ndarray, start: np.ndarray) -> np.ndarray:
-    value = _mean_log_deviation(x, w, start)
-    return np.where(np.isinf(value), np.nan, value)
-
-
-def _atkinson(x: np.ndarray, w: np.ndarray, start: np.ndarray, epsilon: float) -> np.ndarray:
-    if epsilon == 1:
-        return -np.expm1(-_mean_log_deviation(x, w, start))
-    # (x / mu)**(1 - e) - 1 by expm1, so that e close to 1 loses no digits; a zero gives -1, or inf where e > 1
-    power = np.expm1((1 - epsilon) * np.log(_ratio(x, w, start)))
-    mean_power = _mean(np.where(w > 0, power, 0), w, start)
-    return np.clip(-np.expm1(np.log1p(mean_power) / (1 - epsilon)), 0, 1)
-
-
-INDICES: dict[str, Callable[..., np.ndarray]] = {
-    "gini": _gini,
-    "theil": _theil,
-    "theil_l": _theil_l,
-    "atkinson": _atkinson,
-}
-
-
-def _grouped(name: str, x: np.ndarray, w: np.ndarray, start: np.ndarray, epsilon: float) -> np.ndarray:
-    """One index of every group; NaN for fewer than two units or a mean of zero."""
-    options = {"epsilon": epsilon} if name == "atkinson" else {}
-    # 0/0 is a dark group, log 0 a dark unit, overflow a negative power of a very small share: all meant
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        value = INDICES[name](x, w, start, **options)
-    enough = np.add.reduceat((w > 0).astype(int), start) >= 2
-    lit = np.add.reduceat(w * x, start) > 0
-    return np.where(enough & lit, value, np.nan)
+ZEROS = ("keep", "drop")
+NEGATIVES = ("refuse", "drop", "zero", "keep")
 
 
 # --- one sample ---------------------------------------------------------------------------------------------------
@@ -126,19 +65,17 @@ def gini(x: ArrayLike, weights: ArrayLike | None = None, correct: bool = False) 
         raise UsageError(
             "gini(correct=True) needs a number of units, which weights do not give: leave one of them out."
         )
-    value = _index("gini", x, weights)
-    n = np.size(x)
-    return value * n / (n - 1) if correct and n > 1 else value
+    return inequality_of(x, "gini_unbiased" if correct else "gini", weights)
 
 
 def theil(x: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Theil's T, or GE(1), of (n,) values >= 0, in nats; 0 ln 0 = 0; bad input as in `gini`."""
-    return _index("theil", x, weights)
+    return inequality_of(x, "theil", weights)
 
 
 def theil_l(x: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Theil's L, GE(0) or mean log deviation, of (n,) values >= 0, in nats; NaN with a zero; bad input as in `gini`."""
-    return _index("theil_l", x, weights)
+    return inequality_of(x, "theil_l", weights)
 
 
 def atkinson(x: ArrayLike, epsilon: float = 0.5, weights: ArrayLike | None = None) -> float:
@@ -146,19 +83,112 @@ def atkinson(x: ArrayLike, epsilon: float = 0.5, weights: ArrayLike | None = Non
 
     With a zero among the values and epsilon >= 1 it is 1, the limit for ever smaller values.
     """
-    return _index("atkinson", x, weights, epsilon)
+    return _of_sample(index_named("atkinson", epsilon), x, weights)
 
 
-def _index(name: str, x: ArrayLike, weights: ArrayLike | None, epsilon: float = 0.0) -> float:
-    _check_epsilon(epsilon)
+def ge(x: ArrayLike, alpha: float, weights: ArrayLike | None = None) -> float:
+    """Generalised entropy GE(alpha) of (n,) values >= 0; NaN with a zero if alpha <= 0; bad input as in `gini`."""
+    return inequality_of(x, f"ge({alpha!r})", weights)
+
+
+def cv(x: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Coefficient of variation (divisor n, not n - 1) of (n,) values >= 0; its square is 2 GE(2); see `gini`."""
+    return inequality_of(x, "cv", weights)
+
+
+def hoover(x: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Hoover's index of (n,) values >= 0, the share to be moved for all to be equal; bad input as in `gini`."""
+    return inequality_of(x, "hoover", weights)
+
+
+def quantile_ratio(x: ArrayLike, upper: float = 0.9, lower: float = 0.1, weights: ArrayLike | None = None) -> float:
+    """Ratio of two `weighted_quantile`s of (n,) values >= 0; NaN where the lower one is 0; bad input as in `gini`."""
+    return inequality_of(x, f"ratio({upper!r}, {lower!r})", weights)
+
+
+def inequality_of(x: ArrayLike, index: str = "gini", weights: ArrayLike | None = None) -> float:
+    """The index that a name gives, e.g. "ge(2)" or "ratio(0.9, 0.1)", of one sample; bad input as in `gini`."""
+    return _of_sample(index_named(index), x, weights)
+
+
+def weighted_quantile(x: ArrayLike, p: float, weights: ArrayLike | None = None) -> float:
+    """The least of (n,) values with a share >= p of the weight at or below it, halfway to the next where it is p.
+
+    Definition 2 of Hyndman and Fan (1996), Stata's `_pctile`.  0 < p < 1; NaN without units of positive weight; bad
+    input as in `gini`.
+    """
+    if not 0 < p < 1:
+        raise UsageError(f"p is {p}: expected a share between 0 and 1, such as 0.9.")
+    values, w = checked_sample(x, weights)
+    if not values.size:
+        return float("nan")
+    order = np.argsort(values, kind="stable")
+    return float(quantile_of_samples(Sample(values[order], w[order]), p))
+
+
+@dataclass(frozen=True)
+class IndexEstimate:
+    """An index of one sample with its standard error and interval; `undefined` replications had no value."""
+
+    value: float
+    se: float
+    low: float
+    high: float
+    undefined: int
+
+
+def standard_error(
+    x: ArrayLike,
+    index: str = "gini",
+    weights: ArrayLike | None = None,
+    se: str = "jackknife",
+    replications: int = 999,
+    interval: str = "normal",
+    level: float = 0.95,
+    rng: int | np.random.Generator = 0,
+) -> IndexEstimate:
+    """An index of one sample, and how sure it is.
+
+    Parameters
+    ----------
+    x, weights : as in `gini`
+    index : str
+        E.g. "gini", "theil", "ge(2)".
+    se : "jackknife" (n >= 3, no quantile ratios) or "bootstrap"
+    replications, interval, level, rng
+        As in `econ.resampling.Resampling`.
+
+    Raises
+    ------
+    BadInputError, UsageError
+        As in `gini`; an option that is not there, or options that exclude each other.
+    """
+    chosen = index_named(index)
+    _refuse_weights(chosen, weights is not None)
+    values, w = checked_sample(x, weights)
+    how = Resampling(se, replications, interval, level, rng)
+    found = estimate([chosen], values, w, np.zeros(values.size, int), 1, how)[chosen.name]
+    return IndexEstimate(*(part[0].item() for part in (found.value, found.se, found.low, found.high, found.undefined)))
+
+
+def _of_sample(index: Index, x: ArrayLike, weights: ArrayLike | None) -> float:
+    _refuse_weights(index, weights is not None)
+    values, w = checked_sample(x, weights)
+    return float(of_groups(index, values, w, np.zeros(values.size, int), 1)[0])
+
+
+def _refuse_weights(index: Index, weighted: bool) -> None:
+    if weighted and not index.weights:
+        raise UsageError(f"{index.name} needs a number of units, which weights do not give: leave one of them out.")
+
+
+def checked_sample(x: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) values and weights of the units of positive weight."""
     values = _vector(x, "x")
     w = np.ones(values.size) if weights is None else _vector(weights, "weights")
     if w.size != values.size:
         raise BadInputError(f"there are {w.size:,} weights for {values.size:,} values: expected one for each.")
-    if values.size == 0:
-        return float("nan")
-    order = np.argsort(values, kind="stable")
-    return float(_grouped(name, values[order], w[order], np.array([0]), epsilon)[0])
+    return values[w > 0], w[w > 0]
 
 
 def _vector(x: ArrayLike, name: str) -> np.ndarray:
@@ -176,22 +206,26 @@ def _vector(x: ArrayLike, name: str) -> np.ndarray:
     return values
 
 
-def _check_epsilon(epsilon: float) -> None:
-    if not (np.isfinite(epsilon) and epsilon >= 0):
-        raise UsageError(f"epsilon is {epsilon}: expected a finite inequality aversion >= 0, such as 0.5.")
-
-
 # --- cities of provinces ------------------------------------------------------------------------------------------
 
 
 def regional_inequality(
     city: pd.DataFrame,
     by: str = "province",
-    value: str = "mean",
+    value: str | Sequence[str] = "mean",
     period: str = "year",
     unit: str = "zone",
-    indices: Sequence[str] = tuple(INDICES),
+    indices: Sequence[str] = INDICES,
     epsilon: float = 0.5,
+    *,
+    weights: str | None = None,
+    zeros: str | float = "keep",
+    negatives: str = "refuse",
+    se: str | None = None,
+    replications: int = 999,
+    interval: str = "normal",
+    level: float = 0.95,
+    rng: int | np.random.Generator = 0,
 ) -> pd.DataFrame:
     """Inequality between the units of every region in every period.
 
@@ -201,79 +235,342 @@ def regional_inequality(
         One row a unit and period, with the columns that the next four parameters name.
     by, period, unit : str
         Columns of the region, the period and the unit (city).
-    value : str
+    value : str or sequence of str
         Column of what is compared, >= 0, e.g. mean light [DN]; a missing value leaves its unit out, with a reason.
+        Several columns make a longer table with the column `value`, which names them.
     indices : sequence of str
-        Which of `INDICES`, in this order.
+        Names as in `econ.indices`, e.g. "gini", "ge(2)", "atkinson(1)", in this order; they become the columns.
     epsilon : float
-        Inequality aversion of the Atkinson index; kept in `.attrs["epsilon"]`.
+        Inequality aversion where an index is just called "atkinson"; kept in `.attrs["epsilon"]`.
+    weights : str, optional
+        Column of weights >= 0, e.g. population or area; a unit without one is missing, a unit of weight 0 left out.
+    zeros : "keep", "drop" or a number > 0
+        Zeros as they are, left out, or replaced by this number, each counted in `reason`.
+    negatives : "refuse", "drop", "zero" or "keep"
+        Refused as an error, left out, set to zero, or kept: gini, cv, hoover and ratio are defined then if the mean is
+        positive, and may exceed their usual bounds; the others are NaN.
+    se : "jackknife" or "bootstrap", optional
+        Adds NAME_se, NAME_low and NAME_high to every index NAME.
+    replications, interval, level, rng
+        As in `econ.resampling.Resampling`, whose docstring says what these standard errors are worth.
 
     Returns
     -------
     DataFrame
-        `by`, `period`, n (units with a value), one column an index, reason; sorted.  `reason` is empty, or says in
-        plain words why an index is NaN or how many units are missing.  A unit counts as missing in a period when it
-        has no value, or no row although it belongs to the region in another period.
+        `by`, `period`, n (units that count), one column an index, reason; sorted.  `reason` is empty, or says in
+        plain words why an index is NaN or which units do not count.  A unit counts as missing in a period when it
+        has no value, or no row although it belongs to the region in another period.  All choices are in `.attrs`.
 
     Raises
     ------
     MissingColumnError, BadInputError
         A column that is not there; text, infinite or negative values; an empty key; a (unit, period) given twice.
     UsageError
-        An unknown index or a negative epsilon.
+        An option that is not there, or options that exclude each other.
     """
-    unknown = [name for name in indices if name not in INDICES]
-    if unknown:
-        raise UsageError(f"there is no index {unknown[0]!r}: choose among {', '.join(INDICES)}.")
-    _check_epsilon(epsilon)
-    require_columns(city, (by, period, unit, value), "the table of cities")
+    chosen = [index_named(name, epsilon) for name in indices]
+    if not chosen:
+        raise UsageError(f"no index is named: choose some, such as {', '.join(INDICES)}.")
+    index_named("atkinson", epsilon)
+    for index in chosen:
+        _refuse_weights(index, weights is not None)
+    _check_policies(zeros, negatives)
+    how = Resampling(se, replications, interval, level, rng)
+    how.check(chosen)
+    values = [value] if isinstance(value, str) else list(value)
+    if not values or len(set(values)) < len(values):
+        raise UsageError(f"value names the columns {values}: expected one or several, each once.")
+    longer = not isinstance(value, str)
+    if longer and "value" in (by, period):
+        raise UsageError("several values make a column 'value', which is a key here: rename that column.")
+    keys = _keys(city, by, period, unit, [*values, *([weights] if weights else [])])
+    w = None if weights is None else numeric(city, weights, (unit, period))
+    if w is not None and (w < 0).any():
+        raise BadInputError(
+            f"column {weights!r} is negative in {(w < 0).sum():,} of {w.size:,} rows "
+            f"({offenders(city, w < 0, (unit, period))}): expected weights >= 0; correct them."
+        )
+
+    tables = []
+    for column in values:
+        x = numeric(city, column, (unit, period))
+        if negatives == "refuse" and (x < 0).any():
+            raise BadInputError(
+                f"column {column!r} is negative in {(x < 0).sum():,} of {x.size:,} rows "
+                f"({offenders(city, x < 0, (unit, period))}): inequality needs values >= 0; correct them."
+            )
+        table = _table_of(x, w, keys, chosen, how, zeros, negatives)
+        if longer:
+            table.insert(2, "value", column)
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True) if longer else tables[0]
+    table.attrs = {
+        "epsilon": epsilon,
+        "weights": weights,
+        "zeros": zeros,
+        "negatives": negatives,
+        "se": se,
+        **({"interval": interval, "level": level} if se else {}),
+        **({"replications": replications, "rng": rng if isinstance(rng, int) else None} if se == "bootstrap" else {}),
+    }
+    return table
+
+
+def _check_policies(zeros: str | float, negatives: str) -> None:
+    number = isinstance(zeros, (int, float)) and not isinstance(zeros, bool) and 0 < zeros < np.inf
+    if not number and zeros not in ZEROS:
+        raise UsageError(f"zeros is {zeros!r}: expected {', '.join(ZEROS)} or a number > 0 to put in their place.")
+    if negatives not in NEGATIVES:
+        raise UsageError(f"negatives is {negatives!r}: expected {', '.join(NEGATIVES)}.")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The group (region and period) of every row, and what a table of all groups needs to be labelled."""
+
+    by: str
+    period: str
+    group: np.ndarray  # (row,) 0..
+    region: np.ndarray  # (group,) labels
+    moment: np.ndarray  # (group,) labels
+    expected: np.ndarray  # (group,) units that the region has in any period
+
+
+def _keys(city: pd.DataFrame, by: str, period: str, unit: str, columns: Sequence[str]) -> Keys:
+    require_columns(city, (by, period, unit, *columns), "the table of cities")
     if city.empty:
         raise BadInputError("the table of cities has no rows: expected one for each unit and period.")
     region, regions = codes(city, by)
     moment, moments = codes(city, period)
-    codes(city, unit)
-    refuse_duplicates(city, (unit, period), "the table of cities")
-    x = numeric(city, value, (unit, period))
-    negative = x < 0
-    if negative.any():
-        raise BadInputError(
-            f"column {value!r} is negative in {negative.sum():,} of {x.size:,} rows "
-            f"({offenders(city, negative, (unit, period))}): inequality needs values >= 0; correct them."
+    place, places = codes(city, unit)
+    seen = place * len(moments) + moment
+    if len(pd.unique(seen)) < seen.size:
+        refuse_duplicates(city, (unit, period), "the table of cities")
+    belongs = pd.unique(region * len(places) + place) // len(places)
+    units = np.bincount(belongs, minlength=len(regions))
+    pair = region * len(moments) + moment
+    group, pairs = pd.factorize(pair, sort=True)
+    region_of, moment_of = np.divmod(pairs, len(moments))
+    return Keys(by, period, group, regions[region_of], moments[moment_of], units[region_of])
+
+
+def _table_of(
+    x: np.ndarray,
+    w: np.ndarray | None,
+    keys: Keys,
+    chosen: Sequence[Index],
+    how: Resampling,
+    zeros: str | float,
+    negatives: str,
+) -> pd.DataFrame:
+    """The table of one value, sorted by region and period."""
+    known = ~np.isnan(x) if w is None else ~(np.isnan(x) | np.isnan(w))
+    counted = known if w is None else known & (w > 0)
+    negative, zero = counted & (x < 0), counted & (x == 0)
+    left_out = np.zeros(x.size, bool)
+    if negatives == "drop":
+        left_out |= negative
+    elif negatives == "zero":
+        x, zero = np.where(negative, 0.0, x), zero | negative
+    if zeros == "drop":
+        left_out |= zero
+    elif zeros != "keep":
+        x = np.where(zero, float(zeros), x)
+    used = counted & ~left_out
+
+    n_group = keys.region.size
+    every = used.all()
+    x_used, group = (x, keys.group) if every else (x[used], keys.group[used])
+    found = estimate(chosen, x_used, None if w is None else w[used], group, n_group, how)
+
+    def count(rows: np.ndarray) -> np.ndarray:
+        return np.bincount(keys.group[rows], minlength=n_group) if rows.any() else np.zeros(n_group, int)
+
+    n = count(used)
+    facts = {
+        "n": n,
+        "expected": keys.expected,
+        "missing": keys.expected - count(known),
+        "weightless": count(known & ~counted),
+        "negative": count(negative),
+        "zero": count(zero),
+        "dark": count(used & (x == 0)),
+    }
+    columns: dict[str, np.ndarray] = {}
+    for name, at in found.items():
+        columns[name] = at.value
+        if how.method:
+            columns |= {f"{name}_se": at.se, f"{name}_low": at.low, f"{name}_high": at.high}
+    reasons = _reasons(facts, found, how, zeros, negatives)
+    return pd.DataFrame({keys.by: keys.region, keys.period: keys.moment, "n": n, **columns, "reason": reasons})
+
+
+def _reasons(facts, found, how, zeros, negatives) -> np.ndarray:
+    """(group,) why an index is NaN, or rests on other units than the region has; empty if neither."""
+    to_say = facts["n"] < np.maximum(facts["expected"], 2)
+    for at in found.values():
+        to_say |= np.isnan(at.value) | (at.undefined > 0)
+        if how.method:
+            to_say |= np.isnan(at.se)
+    to_say |= (facts["negative"] > 0) | ((facts["zero"] > 0) & (zeros != "keep"))
+    reasons = np.full(to_say.size, "", object)
+    for g in np.flatnonzero(to_say):
+        fact = {name: int(numbers[g]) for name, numbers in facts.items()}
+        n, of = fact["n"], f"of {fact['expected']} units"
+        absent = _absent(fact, of, zeros, negatives)
+        if n == 0:
+            if fact["missing"] == fact["expected"]:
+                absent = []
+                first = "all units missing" if fact["missing"] > 1 else "the one unit is missing"
+            else:
+                first = "no unit left"
+        elif n == 1:
+            first = "one unit left" if absent else "one unit"
+        elif fact["dark"] == n:
+            first = "all units are dark"
+        else:
+            first = ""
+        if first:
+            reasons[g] = ", ".join([first, *absent]) if n < 2 else "; ".join([first, *absent])
+            continue
+        reasons[g] = "; ".join([*absent, *_undefined(g, fact, found, how)])
+    return reasons
+
+
+def _absent(fact: dict[str, int], of: str, zeros: str | float, negatives: str) -> list[str]:
+    """Which units do not count, or not as they are."""
+    says = []
+    if fact["missing"]:
+        says.append(f"{fact['missing']} {of} missing")
+    if fact["weightless"]:
+        says.append(f"{fact['weightless']} {of} weigh nothing")
+    if fact["negative"]:
+        done = {"drop": "left out", "zero": "set to zero", "keep": "kept"}[negatives]
+        says.append(f"{fact['negative']} {of} negative, {done}")
+    if fact["zero"] and zeros != "keep":
+        says.append(f"{fact['zero']} {of} zero, {'left out' if zeros == 'drop' else f'set to {zeros:g}'}")
+    return says
+
+
+def _undefined(g: int, fact: dict[str, int], found, how: Resampling) -> list[str]:
+    """Why a group of two units or more, not all of them dark, lacks an index or its standard error."""
+    says = []
+    lacking = [name for name, at in found.items() if np.isnan(at.value[g])]
+    if lacking and len(lacking) == len(found) and fact["negative"]:
+        return ["negative values, or a mean that is not positive"]
+    if lacking and fact["dark"]:
+        says.append(f"{', '.join(lacking)} undefined, {fact['dark']} of {fact['n']} units are dark")
+    elif lacking:
+        says.append(f"{', '.join(lacking)} undefined with negative values")
+    if how.method:
+        unsure = [name for name, at in found.items() if np.isnan(at.se[g]) and name not in lacking]
+        if unsure and fact["n"] == 2 and how.method == "jackknife":
+            says.append("no jackknife of two units")
+        elif unsure:
+            says.append(f"no {how.method} of {', '.join(unsure)}: one unit has all")
+    for name, at in found.items():
+        if at.undefined[g]:
+            says.append(f"{name} undefined in {at.undefined[g]:,} of {how.replications:,} replications")
+    return says
+
+
+# --- how much rests on choices --------------------------------------------------------------------------------------
+
+
+def sensitivity(
+    city: pd.DataFrame,
+    by: str = "province",
+    value: str | Sequence[str] = "mean",
+    period: str = "year",
+    unit: str = "zone",
+    index: str = "gini",
+    *,
+    weights: Sequence[str | None] = (None,),
+    size: str | None = None,
+    least: Sequence[float] = (0,),
+    zeros: Sequence[str | float] = ("keep",),
+) -> pd.DataFrame:
+    """One index under every combination of choices that are made by rule of thumb.
+
+    Parameters
+    ----------
+    city, by, period, unit
+        As in `regional_inequality`.
+    value : str or sequence of str
+        Columns of what is compared, e.g. the same light under several continuity rules.
+    index : str
+        One name of `econ.indices`.
+    weights : sequence of column names and None (every unit alike)
+    size, least
+        Column of the size of a unit, e.g. cells, and the least sizes to try; smaller units, and those of missing size
+        if any is asked for, are left out.
+    zeros : sequence of policies, as in `regional_inequality`
+
+    Returns
+    -------
+    DataFrame
+        One row a combination, the first of them the baseline: value, weights, least, zeros, groups (region and period
+        pairs with an index), units (rows of `city` that count in them), mean, sd, min and max of the index over the
+        groups, and against the baseline over the groups that both have: correlation, rank_correlation, mean_change
+        and largest_change (of the absolute value).
+
+    Raises
+    ------
+    MissingColumnError, BadInputError, UsageError
+        As in `regional_inequality`; `least` without `size`; a `least` that leaves no unit.
+    """
+    values = [value] if isinstance(value, str) else list(value)
+    for choices in (values, weights, least, zeros):
+        if not len(choices):
+            raise UsageError("a choice has no variants: give at least one of each, such as weights=(None,).")
+    if size is None and any(least):
+        raise UsageError("least names sizes, but size does not name their column: give size='cells', for instance.")
+    sizes = None
+    if size is not None:
+        require_columns(city, (unit, period, size), "the table of cities")
+        sizes = numeric(city, size, (unit, period))
+    rows, baseline = [], None
+    for column, weight, smallest, zero in product(values, weights, least, zeros):
+        kept = city if sizes is None or not smallest else city[sizes >= smallest]
+        if kept.empty:
+            raise BadInputError(
+                f"no unit has a {size!r} of at least {smallest:g}, the largest is {np.nanmax(sizes):g}: ask for less."
+            )
+        table = regional_inequality(kept, by, column, period, unit, [index], weights=weight, zeros=zero)
+        known = table[table[index].notna()]
+        found = known.set_index([by, period])[index]
+        baseline = found if baseline is None else baseline
+        rows.append(
+            {
+                "value": column,
+                "weights": weight,
+                "least": smallest,
+                "zeros": zero,
+                "groups": len(found),
+                "units": int(known["n"].sum()),
+                "mean": found.mean(),
+                "sd": found.std(),
+                "min": found.min(),
+                "max": found.max(),
+                **_against(found, baseline),
+            }
         )
-
-    group = region * len(moments) + moment
-    order = np.lexsort((x, group))
-    group, x = group[order], x[order]
-    start = np.flatnonzero(np.diff(group, prepend=-1))
-    # a unit without a value weighs nothing
-    w = np.where(np.isnan(x), 0.0, 1.0)
-    x = np.where(np.isnan(x), 0.0, x)
-    observed = np.add.reduceat(w, start).astype(int)
-    region_of, moment_of = np.divmod(group[start], len(moments))
-    with np.errstate(invalid="ignore"):  # 0/0 in a group without any value is NaN, as meant
-        values = {name: _grouped(name, x, w, start, epsilon) for name in indices}
-    expected = city[[by, unit]].drop_duplicates().groupby(by, observed=True)[unit].size().reindex(regions).to_numpy()
-    reasons = [
-        _reason(int(seen), int(missing), int(dark), "theil_l" in indices)
-        for seen, missing, dark in zip(
-            observed, expected[region_of] - observed, np.add.reduceat(w * (x == 0), start), strict=True
-        )
-    ]
-    table = pd.DataFrame(
-        {by: regions[region_of], period: moments[moment_of], "n": observed, **values, "reason": reasons}
-    )
-    table.attrs["epsilon"] = epsilon
-    return table
+    return pd.DataFrame(rows)
 
 
-def _reason(seen: int, missing: int, dark: int, with_theil_l: bool) -> str:
-    """Why an index is NaN, or rests on fewer units than the region has; empty if neither."""
-    absent = f"{missing} of {seen + missing} units missing" if missing else ""
-    if seen == 0:
-        return "all units missing" if missing > 1 else "the one unit is missing"
-    if seen == 1:
-        return f"one unit left, {absent}" if missing else "one unit"
-    if dark == seen:
-        return "; ".join(filter(None, ("all units are dark", absent)))
-    no_l = f"theil_l undefined, {dark} of {seen} units are dark" if dark and with_theil_l else ""
-    return "; ".join(filter(None, (absent, no_l)))
+def _against(found: pd.Series, baseline: pd.Series) -> dict[str, float]:
+    """Correlations of two indices over the groups that both have, and how far they are apart."""
+    both = pd.concat([baseline, found], axis=1, join="inner").to_numpy()
+    first, second = both[:, 0], both[:, 1]
+    change = np.abs(second - first)
+
+    def correlation(a: np.ndarray, b: np.ndarray) -> float:
+        varies = len(a) > 1 and np.ptp(a) > 0 and np.ptp(b) > 0
+        return float(np.corrcoef(a, b)[0, 1]) if varies else float("nan")
+
+    return {
+        "correlation": correlation(first, second),
+        "rank_correlation": correlation(*(pd.Series(part).rank().to_numpy() for part in (first, second))),
+        "mean_change": float((second - first).mean()) if len(both) else float("nan"),
+        "largest_change": float(change.max()) if len(both) else float("nan"),
+    }

@@ -284,7 +284,7 @@ GOOD = lights([("a", 2000, "p", 1.0), ("b", 2000, "p", 3.0), ("a", 2001, "p", 1.
         (GOOD.assign(province=[1, "p", "p", "p"]), {}, BadInputError, "mixes int and str"),
         (GOOD.assign(mean=pd.Timestamp("2000-01-01")), {}, BadInputError, "holds dates"),
         (GOOD.iloc[:0], {}, BadInputError, "no rows"),
-        (GOOD, {"indices": ("gini", "hoover")}, UsageError, "no index 'hoover'.*gini, theil, theil_l, atkinson"),
+        (GOOD, {"indices": ("gini", "hover")}, UsageError, "no index 'hover'.*gini, theil, theil_l, atkinson"),
         (GOOD.set_axis(["zone", "year", "province", "province"], axis=1), {}, BadInputError, "more than once"),
     ],
 )
