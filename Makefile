@@ -11,7 +11,7 @@ help:
 	@echo "make test     set up and run all tests"
 	@echo "make install  set up only: the environment is $(VENV)"
 	@echo "make check    ruff and the layer rules"
-	@echo "make bench    measure, side by side with the peers -> benchmarks/README.md"
+	@echo "make bench    measure, side by side with the peers -> benchmarks/*.md"
 
 install: $(READY)
 
@@ -48,6 +48,7 @@ format: install
 
 bench: install
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/regional_inequality.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache .hypothesis

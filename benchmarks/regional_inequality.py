@@ -1,20 +1,23 @@
-"""Measure econ's indices side by side with PySAL's `inequality`: python benchmarks/regional_inequality.py [--quick].
+"""Measure econ's indices beside PySAL's `inequality`: python benchmarks/regional_inequality.py [--quick] [--out FILE].
 
 PySAL takes one sample at a time; econ takes all groups at once.  Everything is computed by both first and compared,
 then both are timed in turns on the same groups: as arrays, where PySAL is given its samples ready cut, and from table
 to table, where pandas cuts them for it.  The machine may be shared, so the median ratio of the pairs is what counts.
-A Markdown table goes to stdout.
+A Markdown table goes to stdout; without --quick also to benchmarks/inequality.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -96,29 +99,55 @@ def province_years(groups: int) -> pd.DataFrame:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer groups")
-    quick = parser.parse_args().quick
-    sizes, pairs = ((1_000,), 3) if quick else ((10_000, 100_000), 3)
-
-    print(f"PySAL inequality {version('inequality')}, NumPy {np.__version__}, groups of {UNITS} units; seconds.\n")
-    print("| what | groups | PySAL | econ | ratio |\n|---|---|---|---|---|")
+def race_table(sizes: Sequence[int], pairs: int) -> Iterator[str]:
+    yield "| what | groups | PySAL [s] | econ [s] | PySAL / econ |\n|---|---|---|---|---|"
     for groups in sizes:
         for name, theirs in peers().items():
-            print(race_of_arrays(name, theirs, groups, pairs), flush=True)
-        print(race_of_tables(peers(), groups, pairs), flush=True)
+            yield race_of_arrays(name, theirs, groups, pairs)
+        yield race_of_tables(peers(), groups, pairs)
 
-    groups = MILLION // 100 if quick else MILLION
+
+def scale_table(groups: int, pairs: int) -> Iterator[str]:
+    """The default indices of very many groups, where there is no peer to wait for."""
     city = province_years(groups)
     x, group = city["mean"].to_numpy(), (city["province"] * 20 + city["year"] - 2000).to_numpy()
     indices = [index_named(name) for name in econ.INDICES]
     arrays = [seconds(lambda: [of_groups(index, x, None, group, groups) for index in indices]) for _ in range(pairs)]
     tables = [seconds(lambda: econ.regional_inequality(city)) for _ in range(pairs)]
-    print(f"\n{', '.join(econ.INDICES)} of {groups:,} groups of {UNITS} units:\n")
-    print("| what | seconds, median |\n|---|---|")
-    print(f"| arrays, rows in no order of groups | {statistics.median(arrays):.2f} |")
-    print(f"| `regional_inequality`: keys checked, table and reasons | {statistics.median(tables):.2f} |")
+    yield f"{', '.join(econ.INDICES)} of {groups:,} groups of {UNITS} units:\n"
+    yield "| what | seconds, median |\n|---|---|"
+    yield f"| arrays, rows in no order of groups | {statistics.median(arrays):.2f} |"
+    yield f"| `regional_inequality`: keys checked, table and reasons | {statistics.median(tables):.2f} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer groups")
+    parser.add_argument("--out", type=Path, help="file to write (default: benchmarks/inequality.md; none with --quick)")
+    options = parser.parse_args(arguments)
+    out = options.out or (None if options.quick else Path(__file__).with_name("inequality.md"))
+    sizes, pairs = ((1_000,), 3) if options.quick else ((10_000, 100_000), 5)
+
+    setting = (
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}, pandas {pd.__version__}, "
+        f"PySAL inequality {version('inequality')}; groups of {UNITS} units."
+    )
+    text = "\n".join(
+        [
+            "# Inequality of many groups, beside PySAL\n",
+            "Written by `make bench` (`benchmarks/regional_inequality.py`); do not edit. Both sides compute everything",
+            "first and are compared to 1e-10; then they run in turns. Times are medians, the ratio is the median of",
+            "the pairs. *arrays*: samples ready cut; *table*: from a table of cities to one of provinces and years.\n",
+            *race_table(sizes, pairs),
+            "",
+            *scale_table(MILLION // 100 if options.quick else MILLION, pairs),
+            f"\n{setting}\n",
+        ]
+    )
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+    print(text)
+    return 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from econ.controls import CONVENTIONS, density, interaction, minmax, ratio, schooling
     from econ.crosswalk import apply_crosswalk
-    from econ.curves import concentration_curve, concentration_index, lorenz_curve
+    from econ.curves import concentration_curve, concentration_index, lorenz_curve, regional_curves
     from econ.decomposition import Decomposition, decompose, maximal_between, shapley_sources
     from econ.errors import BadInputError, EconError, EstimationError, MissingColumnError, ResourceError, UsageError
     from econ.estimators import ESTIMATORS, Estimate, Test, fit
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
         weighted_quantile,
     )
     from econ.markets import Segmentation, segmentation
-    from econ.panel import Panel, join_panel
+    from econ.panel import Balance, Panel, balance, describe, difference, join_panel, lag, lead, within_between
+    from econ.panel_files import read_panel, write_panel
     from econ.provinces import Province, boundaries, neighbour_pairs, province, province_table, standardise
+    from econ.reports import Finding, ReportCheck, check_report
     from econ.splicing import Splice, splice
-    from econ.tables import regression_table, to_csv, to_html, to_latex, to_markdown, to_text
+    from econ.tables import description_table, regression_table, to_csv, to_html, to_latex, to_markdown, to_text
 
 _HOME = {
     "errors": ("BadInputError", "EconError", "EstimationError", "MissingColumnError", "ResourceError", "UsageError"),
@@ -57,14 +59,26 @@ _HOME = {
         "weighted_quantile",
     ),
     "decomposition": ("Decomposition", "decompose", "maximal_between", "shapley_sources"),
-    "curves": ("concentration_curve", "concentration_index", "lorenz_curve"),
+    "curves": ("concentration_curve", "concentration_index", "lorenz_curve", "regional_curves"),
     "provinces": ("Province", "boundaries", "neighbour_pairs", "province", "province_table", "standardise"),
     "crosswalk": ("apply_crosswalk",),
     "controls": ("CONVENTIONS", "density", "interaction", "minmax", "ratio", "schooling"),
     "markets": ("Segmentation", "segmentation"),
     "splicing": ("Splice", "splice"),
-    "panel": ("Panel", "join_panel"),
-    "tables": ("regression_table", "to_csv", "to_html", "to_latex", "to_markdown", "to_text"),
+    "panel": (
+        "Balance",
+        "Panel",
+        "balance",
+        "describe",
+        "difference",
+        "join_panel",
+        "lag",
+        "lead",
+        "within_between",
+    ),
+    "panel_files": ("read_panel", "write_panel"),
+    "reports": ("Finding", "ReportCheck", "check_report"),
+    "tables": ("description_table", "regression_table", "to_csv", "to_html", "to_latex", "to_markdown", "to_text"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -101,6 +115,7 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "concentration_curve",
     "concentration_index",
     "lorenz_curve",
+    "regional_curves",
     "Province",
     "boundaries",
     "neighbour_pairs",
@@ -118,8 +133,21 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "segmentation",
     "Splice",
     "splice",
+    "Balance",
     "Panel",
+    "balance",
+    "describe",
+    "difference",
     "join_panel",
+    "lag",
+    "lead",
+    "within_between",
+    "read_panel",
+    "write_panel",
+    "Finding",
+    "ReportCheck",
+    "check_report",
+    "description_table",
     "regression_table",
     "to_csv",
     "to_html",

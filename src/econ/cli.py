@@ -9,7 +9,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from econ.errors import EconError, ResourceError, UsageError
+from econ.commands import (
+    add_crosswalk_command,
+    add_curves,
+    add_density,
+    add_encoding_option,
+    add_minmax,
+    add_provinces,
+    add_ratio,
+    add_sensitivity,
+    add_sources,
+    add_splice,
+    deliver,
+    number_or_text,
+    pairs_of,
+    say,
+    say_reasons,
+)
+from econ.errors import BadInputError, EconError, ResourceError, UsageError
+from econ.report_command import add_check
 
 # --help and a mistyped option have to answer at once: pandas and the estimators are imported by what runs.
 
@@ -30,7 +48,13 @@ SCHOOLING_EXAMPLE = """example:
   econ controls schooling education.csv --kind counts --level college=dazhuan --key province year --out schooling.csv"""
 
 PANEL_EXAMPLE = """example:
-  econ panel inequality.csv controls.csv --out panel.csv"""
+  econ panel inequality.csv controls.csv --out panel.csv
+  econ panel inequality.csv linkages.csv controls.xlsx --labels labels.csv --lag forward --lag backward:2 \\
+      --out panel.dta"""
+
+DESCRIBE_EXAMPLE = """example:
+  econ describe panel.parquet --columns gini forward backward --out table1.tex
+  econ describe panel.dta --by-variation"""
 
 REGRESS_EXAMPLE = """example:
   econ regress panel.csv "gini ~ forward + backward + ln(openness)" --effects twoway \\
@@ -46,10 +70,17 @@ def parser() -> argparse.ArgumentParser:
     )
     steps = root.add_subparsers(required=True, metavar="COMMAND")
     add_inequality(steps)
+    add_sensitivity(steps)
+    add_curves(steps)
     add_decompose(steps)
+    add_sources(steps)
+    add_crosswalk_command(steps)
+    add_provinces(steps)
     add_controls(steps)
     add_panel(steps)
+    add_describe(steps)
     add_regress(steps)
+    add_check(steps)
     return root
 
 
@@ -88,6 +119,7 @@ def add_inequality(steps) -> None:
     step.add_argument("--replications", type=int, default=999, help="of the bootstrap (default: %(default)s)")
     step.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
     add_crosswalk_option(step)
+    add_encoding_option(step)
     step.add_argument("--epsilon", type=float, default=0.5, help="aversion of Atkinson's index (default: %(default)s)")
     step.add_argument("--out", type=Path, help="write .csv or .parquet here instead of CSV on stdout")
     step.add_argument("--json", action="store_true", help="print JSON, one object a row")
@@ -125,6 +157,7 @@ def add_decompose(steps) -> None:
     )
     step.add_argument("--weights", help="column of weights, such as population or area (default: every unit alike)")
     add_crosswalk_option(step)
+    add_encoding_option(step)
     step.add_argument(
         "--show",
         choices=("components", "groups", "pairs"),
@@ -138,7 +171,7 @@ def add_decompose(steps) -> None:
 def add_controls(steps) -> None:
     step = steps.add_parser(
         "controls",
-        help="control variables from raw series: market segmentation, years of schooling",
+        help="control variables from raw series: segmentation, schooling, splices, ratios, densities, min-max",
         description="Control variables from the series of the yearbooks.",
         epilog=f"{SEGMENTATION_EXAMPLE}\n{SCHOOLING_EXAMPLE.partition(chr(10))[2]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -146,6 +179,10 @@ def add_controls(steps) -> None:
     kinds = step.add_subparsers(required=True, metavar="CONTROL")
     add_segmentation(kinds)
     add_schooling(kinds)
+    add_splice(kinds)
+    add_ratio(kinds)
+    add_density(kinds)
+    add_minmax(kinds)
 
 
 def add_segmentation(kinds) -> None:
@@ -165,6 +202,7 @@ def add_segmentation(kinds) -> None:
         help="neighbours (with Hainan-Guangdong), land (borders alone), all, or a .csv of two columns "
         "(default: %(default)s)",
     )
+    add_encoding_option(step)
     step.add_argument("--ddof", type=int, default=1, help="1: variance over goods less one; 0 (default: %(default)s)")
     step.add_argument("--min-goods", type=int, default=2, help="fewest goods of a variance (default: %(default)s)")
     for key in ("province", "year", "good", "price"):
@@ -200,6 +238,7 @@ def add_schooling(kinds) -> None:
         help="columns that are not named none, primary, junior, senior, tertiary, college, bachelor, graduate",
     )
     step.add_argument("--key", nargs="+", default=["province", "year"], help="columns to keep (default: province year)")
+    add_encoding_option(step)
     step.add_argument("--out", type=Path, help="write .csv or .parquet here instead of CSV on stdout")
     step.set_defaults(run=run_schooling)
 
@@ -208,16 +247,67 @@ def add_panel(steps) -> None:
     step = steps.add_parser(
         "panel",
         help="join a table of inequality with what explains it",
-        description="Join inequality with what explains it on (entity, time), and say what did not match.",
+        description="Join inequality with what explains it on (entity, time), and say what did not match. Tables are "
+        ".csv, .parquet, .xlsx or .dta.",
         epilog=PANEL_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     step.add_argument("inequality", type=Path, metavar="INEQUALITY_CSV", help="written by `econ inequality`")
     step.add_argument("controls", type=Path, metavar="CONTROLS_CSV", help="one row an entity and time")
+    step.add_argument("more", type=Path, nargs="*", metavar="TABLE", help="further tables, one row an entity and time")
+    add_keys(step)
+    step.add_argument(
+        "--lag",
+        action="append",
+        default=[],
+        metavar="COLUMN[:K]",
+        help="add L1.COLUMN, or LK.COLUMN: its value K periods before; may be given several times",
+    )
+    step.add_argument("--step", type=int, default=1, help="years in one period, for lags (default: %(default)s)")
+    add_labels_option(step)
+    add_encoding_option(step)
+    step.add_argument("--out", type=Path, help="write .csv, .parquet, .xlsx or .dta here instead of CSV on stdout")
+    step.set_defaults(run=run_panel)
+
+
+def add_keys(step) -> None:
     step.add_argument("--entity", default="province", help="column of the entity (default: %(default)s)")
     step.add_argument("--time", default="year", help="column of the time (default: %(default)s)")
-    step.add_argument("--out", type=Path, help="write .csv or .parquet here instead of CSV on stdout")
-    step.set_defaults(run=run_panel)
+
+
+def add_labels_option(step) -> None:
+    step.add_argument(
+        "--labels", type=Path, metavar="CSV", help="columns variable and label: what the columns of the panel mean"
+    )
+
+
+def add_describe(steps) -> None:
+    step = steps.add_parser(
+        "describe",
+        help="number, mean, standard deviation, minimum and maximum of the columns of a panel",
+        description="Number, mean, standard deviation, minimum and maximum of the columns of a panel.",
+        epilog=DESCRIBE_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    step.add_argument("panel", type=Path, metavar="PANEL", help="written by `econ panel`: .csv, .parquet, .xlsx, .dta")
+    step.add_argument("--columns", nargs="+", metavar="COLUMN", help="in this order (default: all of numbers)")
+    add_keys(step)
+    step.add_argument(
+        "--by-variation", action="store_true", help="split into variation between and within entities, as xtsum does"
+    )
+    add_labels_option(step)
+    add_encoding_option(step)
+    step.add_argument("--digits", type=int, default=4, help="significant digits, in text (default: %(default)s)")
+    form = step.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, one object a row")
+    form.add_argument(
+        "--out",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="write files instead: .txt .tex .html .md, or with all digits .csv .parquet .json",
+    )
+    step.set_defaults(run=run_describe)
 
 
 def add_regress(steps) -> None:
@@ -259,14 +349,14 @@ def add_regress(steps) -> None:
 
 
 def run_inequality(args: argparse.Namespace) -> None:
-    from econ.frames import add_crosswalk, read_crosswalk, read_table, write_table
+    from econ.frames import add_crosswalk, read_crosswalk, read_table
     from econ.inequality import INDICES, regional_inequality
 
     if args.json and args.out:
         raise UsageError("--json prints and --out writes .csv or .parquet: choose one of them.")
-    city = read_table(args.city, (args.by, args.unit))
+    city = read_table(args.city, (args.by, args.unit), args.encoding)
     if args.crosswalk:
-        city = add_crosswalk(city, read_crosswalk(args.crosswalk), args.unit)
+        city = add_crosswalk(city, read_crosswalk(args.crosswalk, args.encoding), args.unit)
     value = args.value or ["mean"]
     table = regional_inequality(
         city,
@@ -287,11 +377,8 @@ def run_inequality(args: argparse.Namespace) -> None:
     )
     if args.json:
         print(table.to_json(orient="records", force_ascii=False, double_precision=15, indent=2))
-    elif args.out:
-        write_table(table, args.out)
-        say(f"wrote {len(table):,} rows to {args.out}")
     else:
-        sys.stdout.write(table.to_csv(index=False))
+        deliver(table, args.out)
     first = (args.indices or INDICES)[0]
     name = {"gini": "Gini"}.get(first, first)
     undefined = table[first].isna()
@@ -303,29 +390,18 @@ def run_inequality(args: argparse.Namespace) -> None:
         say(f"{args.se} standard errors, {args.interval} intervals of {args.level:.0%}{draws}")
 
 
-def number_or_text(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
 def run_decompose(args: argparse.Namespace) -> None:
     from econ.decomposition import decompose
-    from econ.frames import add_crosswalk, read_crosswalk, read_table, write_table
+    from econ.frames import add_crosswalk, read_crosswalk, read_table
 
-    city = read_table(args.city, (*args.by, args.unit))
+    city = read_table(args.city, (*args.by, args.unit), args.encoding)
     if args.crosswalk:
-        city = add_crosswalk(city, read_crosswalk(args.crosswalk), args.unit)
+        city = add_crosswalk(city, read_crosswalk(args.crosswalk, args.encoding), args.unit)
     found = decompose(city, args.by, args.value, args.period, args.unit, args.index, args.method, args.weights)
     table = getattr(found, args.show)
     if table.empty:
         raise UsageError(f"the {found.method} decomposition has no table of {args.show}: leave --show out.")
-    if args.out:
-        write_table(table, args.out)
-        say(f"wrote {len(table):,} rows to {args.out}")
-    else:
-        sys.stdout.write(table.to_csv(index=False))
+    deliver(table, args.out)
     shares = found.components.groupby("component", sort=False)["share"].mean()
     said = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
     say(f"{found.index}, {found.method}, mean share over {found.components[args.period].nunique():,} periods: {said}")
@@ -334,59 +410,113 @@ def run_decompose(args: argparse.Namespace) -> None:
 
 
 def run_segmentation(args: argparse.Namespace) -> None:
-    from econ.frames import read_crosswalk, read_table, write_table
+    from econ.frames import read_crosswalk, read_table
     from econ.markets import segmentation
 
-    prices = read_table(args.prices, (args.province, args.good))
+    prices = read_table(args.prices, (args.province, args.good), args.encoding)
     named = args.pairs in ("neighbours", "land", "all")
-    pairs = args.pairs if named else read_crosswalk(Path(args.pairs))
+    pairs = args.pairs if named else read_crosswalk(Path(args.pairs), args.encoding)
     columns = {key: getattr(args, key) for key in ("province", "year", "good", "price")}
     found = segmentation(prices, args.form, pairs, **columns, ddof=args.ddof, min_goods=args.min_goods)
     if args.steps:
         for name in ("changes", "pairs"):
-            write_table(getattr(found, name), args.steps / f"{name}.csv")
-            say(f"wrote {len(getattr(found, name)):,} rows to {args.steps / name}.csv")
-    if args.out:
-        write_table(found.provinces, args.out)
-        say(f"wrote {len(found.provinces):,} rows to {args.out}")
-    else:
-        sys.stdout.write(found.provinces.to_csv(index=False))
+            deliver(getattr(found, name), args.steps / f"{name}.csv")
+    deliver(found.provinces, args.out)
     for line in found.report().splitlines():
         say(line)
 
 
 def run_schooling(args: argparse.Namespace) -> None:
     from econ.controls import schooling
-    from econ.frames import read_table, write_table
+    from econ.frames import read_table
 
-    unreadable = [pair for pair in args.level if not all(pair.partition("=")[::2])]
-    if unreadable:
-        raise UsageError(f"cannot read --level {unreadable[0]!r}: expected LEVEL=COLUMN, such as college=dazhuan.")
-    people = read_table(args.people, args.key)
-    renamed = dict(pair.split("=", 1) for pair in args.level)
+    renamed = pairs_of(args.level, "--level", "LEVEL=COLUMN, such as college=dazhuan")
+    people = read_table(args.people, args.key, args.encoding)
     table = schooling(people, args.kind, args.convention, renamed, args.key)
-    if args.out:
-        write_table(table, args.out)
-        say(f"wrote {len(table):,} rows to {args.out}")
-    else:
-        sys.stdout.write(table.to_csv(index=False))
+    deliver(table, args.out)
     say(f"mean {table['schooling'].mean():.4g} years by {args.convention}, {table['schooling'].isna().sum():,} missing")
-    for reason, count in table.loc[table["schooling"].isna(), "reason"].value_counts().items():
-        say(f"{count:,} missing: {reason}")
+    say_reasons(table, "schooling")
 
 
 def run_panel(args: argparse.Namespace) -> None:
-    from econ.frames import read_table, write_table
-    from econ.panel import join_panel
+    from dataclasses import replace
 
-    tables = [read_table(path, (args.entity,)) for path in (args.inequality, args.controls)]
-    panel = join_panel(*tables, entity=args.entity, time=args.time)
+    from econ.frames import csv_text
+    from econ.panel import join_panel, lag
+    from econ.panel_files import read_labelled, read_labels, write_panel
+
+    lags = [lag_of(text) for text in args.lag]
+    paths = [args.inequality, args.controls, *args.more]
+    twice = [path for place, path in enumerate(paths) if path in paths[:place]]
+    if twice:
+        raise UsageError(f"{twice[0]} is given twice: expected different tables; leave one out.")
+    read = [read_labelled(path, (args.entity,), args.encoding) for path in paths]
+    names = None if len(paths) == 2 else [str(path) for path in paths]
+    labels = {column: label for _, found in read for column, label in found.items()}
+    given = read_labels(args.labels, args.encoding) if args.labels else {}
+    panel = join_panel(*(table for table, _ in read), entity=args.entity, time=args.time, names=names)
+    data, labels = panel.data, {**labels, **given}
+    for column, k in lags:
+        lagged = lag(panel, column, k, step=args.step)
+        if lagged.name in data.columns:
+            raise BadInputError(f"the panel has the column {lagged.name!r} already: leave out one --lag, or rename it.")
+        data = data.assign(**{lagged.name: lagged})
+        if column in labels:
+            labels.setdefault(lagged.name, f"{labels[column]} (L{k})")
+    panel = replace(panel, data=data, labels=labels)
     if args.out:
-        write_table(panel.data, args.out)
+        notes = write_panel(panel, args.out)
+        say(f"wrote {len(data):,} rows to {args.out}")
+        for note in notes:
+            say(note)
     else:
-        sys.stdout.write(panel.data.to_csv(index=False))
+        sys.stdout.write(csv_text(data))
     for line in panel.report().splitlines():
         say(line)
+    unknown = [variable for variable in given if variable not in data.columns]
+    if unknown:
+        say(f"no column for the label of {', '.join(unknown)}")
+
+
+def lag_of(text: str) -> tuple[str, int]:
+    """("openness", 2) from "openness:2", ("openness", 1) from "openness"; "x:z" is a column."""
+    column, colon, k = text.rpartition(":")
+    if not colon or not k.lstrip("-").isdecimal():
+        column, k = text, "1"
+    if not column or int(k) < 1:
+        raise UsageError(f"cannot read --lag {text!r}: expected COLUMN or COLUMN:K with K at least 1, as openness:2.")
+    return column, int(k)
+
+
+def run_describe(args: argparse.Namespace) -> None:
+    from econ.frames import write_bytes, write_table
+    from econ.panel import describe, within_between
+    from econ.panel_files import read_labels, read_panel
+    from econ.tables import FORMATS, description_table
+
+    forms = {**FORM_OF, ".parquet": "parquet"}
+    unknown = [path for path in args.out or () if path.suffix not in forms]
+    if unknown:
+        raise UsageError(f"cannot write {unknown[0]}: give a name that ends in {', '.join(forms)}.")
+    panel = read_panel(args.panel, args.entity, args.time, args.encoding)
+    labels = {**panel.labels, **(read_labels(args.labels, args.encoding) if args.labels else {})}
+    table = (within_between if args.by_variation else describe)(panel, args.columns, labels=labels)
+    shown, whole = description_table(table, args.digits), table.reset_index()
+
+    def written(form: str) -> str:
+        if form == "json":
+            return whole.to_json(orient="records", force_ascii=False, double_precision=15, indent=2) + "\n"
+        return FORMATS[form](shown)
+
+    for path in args.out or ():
+        if path.suffix in (".csv", ".parquet"):
+            write_table(whole, path)
+        else:
+            write_bytes(written(forms[path.suffix]).encode(), path)
+        say(f"wrote {path}")
+    if not args.out:
+        sys.stdout.write(written("json" if args.json else "text"))
+    say(panel.report().splitlines()[0])
 
 
 def run_regress(args: argparse.Namespace) -> None:
@@ -431,10 +561,6 @@ def run_regress(args: argparse.Namespace) -> None:
         sys.stdout.write(written("json" if args.json else args.format))
     for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
         say(note)
-
-
-def say(message: str) -> None:
-    print(f"econ: {message}", file=sys.stderr)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -275,13 +275,17 @@ def _quotient(
                 f"column {column!r} is negative in {negative.sum():,} of {len(table):,} rows "
                 f"({offenders(table, negative, keys)}): expected a positive denominator."
             )
-    top = factor * sum(values[column] for column in above) * (values[rate] if rate else 1)
     zero = values[denominator] == 0
-    result = np.divide(top, values[denominator], out=np.full(len(table), np.nan), where=~zero)
+    with np.errstate(over="ignore"):  # too large for a number: NaN with the reason, below
+        top = factor * sum(values[column] for column in above) * (values[rate] if rate else 1)
+        result = np.divide(top, values[denominator], out=np.full(len(table), np.nan), where=~zero)
+    beyond = np.isinf(result)
+    result[beyond] = np.nan
     reasons = []
     for row in range(len(table)):
-        missing = [f"{column} missing" for column in dict.fromkeys(used) if np.isnan(values[column][row])]
-        reasons.append("; ".join([*missing, *([f"{denominator} is 0"] if zero[row] else [])]))
+        says = [f"{column} missing" for column in dict.fromkeys(used) if np.isnan(values[column][row])]
+        says += [f"{denominator} is 0"] * bool(zero[row]) + ["beyond the range of numbers"] * bool(beyond[row])
+        reasons.append("; ".join(says))
     return table[list(keys)].assign(**{name: result, "reason": reasons})
 
 
@@ -382,6 +386,7 @@ def _minmax(values: np.ndarray, bounds: tuple[float, float] | None, name: str, i
         low, high = (float(bound) for bound in bounds)
         if not (np.isfinite([low, high]).all() and low < high):
             raise UsageError(f"bounds of {name!r} are {low:g} and {high:g}: expected a minimum below a maximum.")
-    out = pd.Series((values - low) / (high - low), index, name=name)
+    half = 1.0 if np.isfinite(high - low) else 0.5  # a range may be beyond the range of numbers
+    out = pd.Series((values * half - low * half) / (high * half - low * half), index, name=name)
     out.attrs["bounds"] = (low, high)
     return out

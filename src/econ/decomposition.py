@@ -31,12 +31,18 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from econ.errors import BadInputError, UsageError
-from econ.frames import codes, numeric, offenders, refuse_duplicates, require_columns
-from econ.indices import Index, index_named, of_groups, quiet
+from econ.frames import codes, moments, numeric, refuse_duplicates, refuse_negative, refuse_taken, require_columns
+from econ.indices import Index, index_named, of_groups, quiet, tamed
 from econ.inequality import checked_sample
 
 METHODS = ("additive", "dagum", "classical", "factorial", "shapley")
 ELIMINATIONS = ("mean", "zero")
+
+# Columns of the tables of a Decomposition beside the period.
+TABLED = (
+    *("component", "contribution", "share", "total", "reason", "level", "group", "n", "weight_share", "value_share"),
+    *("index", "g", "h", "gini", "affluence", "between", "overlap"),
+)
 
 # 2**12 evaluations of the index; beyond, the sum over all subsets takes too long.
 MOST_SOURCES = 12
@@ -154,11 +160,13 @@ def maximal_between(x: ArrayLike, groups: ArrayLike, index: str = "theil", weigh
         raise BadInputError("groups holds missing names: leave these units out first.")
     if not values.size:
         return float("nan")
+    # sorted by value and weight, and groups of one mean by size: neither order of rows nor names show through
+    order = np.lexsort((w, values))
+    values, w, code = tamed(values[order]), tamed(w[order]), code[order]
     group = Groups.of(values, w, code)
-    size = group.weight[np.argsort(group.mean, kind="stable")]
-    order = np.argsort(values, kind="stable")
-    dealt = np.concatenate([[0], np.cumsum(w[order])])
-    amount = np.concatenate([[0], np.cumsum(w[order] * values[order])])
+    size = group.weight[np.lexsort((group.weight, group.mean))]
+    dealt = np.concatenate([[0], np.cumsum(w)])
+    amount = np.concatenate([[0], np.cumsum(w * values)])
     means = np.diff(np.interp(np.concatenate([[0], np.cumsum(size)]), dealt, amount)) / size
     # the borders are sums of weights in another order
     return float(of_groups(chosen, np.maximum(means, 0), size, np.zeros(size.size, int), 1)[0])
@@ -250,6 +258,8 @@ def decompose(
         A method that the index does not have, or that takes one grouping only.
     """
     chosen = index_named(index)
+    if period:
+        refuse_taken((period,), TABLED)
     levels = [by] if isinstance(by, str) else list(by)
     method = _method_of(chosen, method, levels)
     if not chosen.weights:
@@ -304,15 +314,11 @@ def _nested(
     x = numeric(city, value, keys)
     w = np.ones(x.size) if weights is None else numeric(city, weights, keys)
     for column, numbers in ((value, x), (weights, w)):
-        if (numbers < 0).any():
-            raise BadInputError(
-                f"column {column!r} is negative in {(numbers < 0).sum():,} of {x.size:,} rows "
-                f"({offenders(city, numbers < 0, keys)}): expected numbers >= 0; correct them."
-            )
+        refuse_negative(city, column, numbers, keys)
     used = ~np.isnan(x) & (w > 0)
     if not used.any():
         raise BadInputError(f"no row has a {value!r} and a weight: there is nothing to split.")
-    when, periods = codes(city, period) if period else (np.zeros(x.size, np.intp), pd.Index(["all"]))
+    when, periods = moments(city, period) if period else (np.zeros(x.size, np.intp), pd.Index(["all"]))
     when_used, present = pd.factorize(when[used], sort=True)
     code, name = [], []
     for finer, level in zip([None, *levels[:-1]], levels, strict=True):
@@ -324,7 +330,16 @@ def _nested(
             _refuse_not_nested(city[used], finer, level, code[-2], pair, keys)
     absent = int((~used).sum())
     notes = (f"{absent:,} of {x.size:,} rows have no {value} or no weight and do not count",) if absent else ()
-    units = Nested(x[used], w[used], tuple(code), tuple(name), when_used, np.asarray(periods)[present])
+    x, w = x[used], w[used]
+    order = np.lexsort((w, x))  # so that no order of rows shows through in a sum
+    units = Nested(
+        tamed(x[order]),
+        tamed(w[order]),
+        tuple(part[order] for part in code),
+        tuple(name),
+        when_used[order],
+        np.asarray(periods)[present],
+    )
     return units, notes
 
 
@@ -525,6 +540,7 @@ def shapley_sources(
         raise UsageError(f"{index} takes no weights: leave them out.")
     keys = [unit, *([period] if period else [])]
     places = [column for column in (by, period) if column]
+    refuse_taken(places, ("source", "contribution", "share", "value_share", "total", "reason"))
     require_columns(city, [*places, unit, *sources, *([weights] if weights else [])], "the table of cities")
     if city.empty:
         raise BadInputError("the table of cities has no rows: expected one for each unit and period.")
@@ -532,16 +548,14 @@ def shapley_sources(
     y = np.stack([numeric(city, source, keys) for source in sources])
     w = np.ones(y.shape[1]) if weights is None else numeric(city, weights, keys)
     for column, numbers in zip((*sources, weights), (*y, w), strict=True):
-        if (numbers < 0).any():
-            raise BadInputError(
-                f"column {column!r} is negative in {(numbers < 0).sum():,} of {w.size:,} rows "
-                f"({offenders(city, numbers < 0, keys)}): expected numbers >= 0; correct them."
-            )
+        refuse_negative(city, column, numbers, keys)
     used = ~np.isnan(y).any(0) & (w > 0)
     if not used.any():
         raise BadInputError("no row has all the sources and a weight: there is nothing to split.")
     y, w = y[:, used], w[used]
     code, labels = _labels(city[used], places)
+    order = np.lexsort((*y[::-1], w))  # so that no order of rows shows through in a sum
+    y, w, code = tamed(y[:, order].ravel()).reshape(y.shape), tamed(w[order]), code[order]
 
     n_group = code.max() + 1
     mean = np.stack([Groups.of(source, w, code).mean for source in y])  # (source, group)

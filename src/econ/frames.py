@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import errno
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -57,6 +59,8 @@ def numeric(table: pd.DataFrame, column: str, keys: Sequence[str] = ()) -> np.nd
                 f"({offenders(table, text, keys)}): expected numbers; correct them or leave the cells empty."
             )
         series = parsed
+    if pd.api.types.is_complex_dtype(series):
+        raise BadInputError(f"column {column!r} holds complex numbers, expected real ones: convert it first.")
     values = series.to_numpy(dtype=float, na_value=np.nan)
     infinite = np.isinf(values)
     if infinite.any():
@@ -93,8 +97,73 @@ def codes(table: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
         raise BadInputError(
             f"column {column!r} mixes {' and '.join(kinds)}: expected names of one kind, 1 is not '1'; convert it."
         )
-    code, levels = pd.factorize(series, sort=True)
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iu":
+        code, levels = ranked(series.to_numpy())
+    else:
+        code, levels = pd.factorize(series, sort=True)
+        _refuse_lookalikes(levels, column)
     return code, pd.Index(levels)
+
+
+def _refuse_lookalikes(levels: Iterable[object], column: str) -> None:
+    """Two names that differ in spaces, width (Ａ and A) or characters without a sign only are one name, mistyped."""
+    names = [name for name in levels if isinstance(name, str)]
+    odd = [name for name in names if not (name.isascii() and name.isprintable() and name == name.strip())]
+    if not odd:
+        return
+    known = dict.fromkeys(names)
+    for name in odd:
+        plain = "".join(sign for sign in unicodedata.normalize("NFKC", name) if sign.isprintable()).strip()
+        if plain != name and known.setdefault(plain, name) != name:
+            raise BadInputError(
+                f"column {column!r} holds {name!r} and {known[plain] or plain!r}, which look alike: expected one "
+                f"spelling of one name; write them alike, or so that they can be told apart."
+            )
+
+
+def moments(table: pd.DataFrame, column: str) -> tuple[np.ndarray, pd.Index]:
+    """As `codes`, of a column of periods: either all of them are numbers, or none is."""
+    code, levels = codes(table, column)
+    if len(levels) and isinstance(levels[0], str):
+        text = pd.to_numeric(levels, errors="coerce").isna()
+        if 0 < text.sum() < text.size:
+            raise BadInputError(
+                f"column {column!r} holds {levels[text][0]!r} beside numbers such as {levels[~text][0]!r}: expected "
+                f"periods of one kind; correct it."
+            )
+    return code, levels
+
+
+def refuse_negative(table: pd.DataFrame, column: str | None, numbers: np.ndarray, keys: Sequence[str]) -> None:
+    """Raise BadInputError where `numbers`, which are those of `column`, are below zero; `keys` say where."""
+    below = numbers < 0
+    if below.any():
+        raise BadInputError(
+            f"column {column!r} is negative in {below.sum():,} of {below.size:,} rows "
+            f"({offenders(table, below, keys)}): expected numbers >= 0; correct them."
+        )
+
+
+def refuse_taken(keys: Sequence[str], made: Sequence[str]) -> None:
+    """Raise UsageError where two key columns of a result, or one and a column that is made, have one name."""
+    taken = [key for place, key in enumerate(keys) if key in made or key in keys[:place]]
+    if taken:
+        raise UsageError(
+            f"the result would have two columns {taken[0]!r}: expected names of keys that differ from each other and "
+            f"from {', '.join(made)}; name another column, or rename that one."
+        )
+
+
+def ranked(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) places of integers among their sorted levels, and these; by a table of the range where that is short."""
+    low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, -1)
+    if high - low >= 4 * numbers.size:
+        code, levels = pd.factorize(numbers, sort=True)
+        return code, np.asarray(levels)
+    offset = numbers if low == 0 else numbers - low
+    there = np.zeros(high - low + 1, bool)
+    there[offset] = True
+    return (np.cumsum(there) - 1)[offset], (np.flatnonzero(there) + low).astype(numbers.dtype)
 
 
 def refuse_duplicates(table: pd.DataFrame, keys: Sequence[str], table_name: str = "the table") -> None:
@@ -156,6 +225,8 @@ def read_table(path: Path, names: Sequence[str | None] = (), encoding: str | Non
 
 def check_file(path: Path, encoding: str | None = None) -> None:
     """Raise unless `path` is a file and `encoding` is one that Python knows."""
+    if path.is_dir():
+        raise BadInputError(f"{path} is a folder, expected a file: name one in it.")
     if not path.is_file():
         raise BadInputError(f"there is no file {path}: check the path.")
     if encoding is not None:
@@ -172,24 +243,43 @@ def cannot_read(path: Path, error: Exception) -> BadInputError:
 
 def _read_csv(path: Path, names: Sequence[str | None], encoding: str) -> pd.DataFrame:
     header = list(pd.read_csv(path, nrows=0, encoding=encoding).columns)
+    _refuse_header(path, encoding)
     text = [unguarded(column) for column in header]
-    return unguard(
-        pd.read_csv(
-            path,
-            encoding=encoding,
-            keep_default_na=False,
-            na_values={
-                column: [""] if name in names else MISSING_MARKS for column, name in zip(header, text, strict=True)
-            },
-            dtype={column: str for column, name in zip(header, text, strict=True) if name in names},
-        )
+    table = pd.read_csv(
+        path,
+        encoding=encoding,
+        keep_default_na=False,
+        na_values={column: [""] if name in names else MISSING_MARKS for column, name in zip(header, text, strict=True)},
+        dtype={column: str for column, name in zip(header, text, strict=True) if name in names},
     )
+    if not isinstance(table.index, pd.RangeIndex):  # pandas would take the first column for row labels
+        raise BadInputError(
+            f"{path} has {table.index.nlevels + len(header):,} cells in its rows and {len(header):,} names in its "
+            f"header: expected as many; take away the commas at the ends of rows, or name every column."
+        )
+    return unguard(table)
+
+
+def _refuse_header(path: Path, encoding: str) -> None:
+    """A header that is separated by other signs than commas, or that names two columns alike: pandas renames these."""
+    names = pd.read_csv(path, nrows=1, header=None, dtype=str, keep_default_na=False, encoding=encoding).iloc[0]
+    names = [name.strip() for name in names]
+    if len(names) == 1:
+        for sign, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+            if sign in names[0]:
+                raise BadInputError(f"{path} is separated by {called}, expected commas: save it as CSV with commas.")
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise BadInputError(f"column {repeated[0]!r} stands more than once in {path}: rename or drop one of them.")
 
 
 def _wrong_encoding(path: Path, encoding: str | None) -> str:
     """The sentence about a file that does not decode, with what it looks like in the encoding that fits best."""
-    found = _guess_encoding(path.read_bytes())
+    content = path.read_bytes()
     claimed = encoding or "UTF-8"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and encoding != "utf-16":
+        return f"{path} is not {claimed} but UTF-16: read it with encoding='utf-16' (--encoding utf-16)."
+    found = guess_encoding(content)
     if found is None or found[0] == encoding:
         return f"{path} is not {claimed}, nor any encoding that is known here: save it as UTF-8 and try again."
     name, word = found
@@ -199,7 +289,7 @@ def _wrong_encoding(path: Path, encoding: str | None) -> str:
     )
 
 
-def _guess_encoding(content: bytes) -> tuple[str, str] | None:
+def guess_encoding(content: bytes) -> tuple[str, str] | None:
     """(encoding, first word that is not ASCII) of the encoding in which most such characters are common ones."""
     best = (-1.0, "", "")
     for name, common in COMMON_IN.items():
@@ -276,7 +366,10 @@ def _texts(table: pd.DataFrame, change: Callable[[object], object]) -> pd.DataFr
 
 def csv_text(table: pd.DataFrame) -> str:
     """`table` as CSV, without its index, text guarded."""
-    return guard(table).to_csv(index=False)
+    guarded_table = guard(table)
+    text = guarded_table.to_csv(index=False)
+    # a carriage return may stand there unquoted, and readers would take it for the end of a row
+    return guarded_table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC) if "\r" in text else text
 
 
 def read_crosswalk(path: Path, encoding: str | None = None) -> pd.DataFrame:

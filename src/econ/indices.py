@@ -18,10 +18,13 @@ Symbols: x_i the value of unit i, w_i >= 0 its weight, W = S w_i, mu = S w_i x_i
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from numbers import Real
 
 import numpy as np
 
@@ -30,8 +33,14 @@ from econ.errors import UsageError
 # Cells worked on at a time: a few arrays of this size stay in the cache of a processor core.
 BLOCK = 1 << 16
 
+# Units of the samples that lie unit by unit in memory, so that a sum of units is a sum of long rows.
+SHORT = 64
+
 # Two cumulative weights count as equal if they differ by less than this share of W: rounding of sums, never a unit.
 SAME_WEIGHT = 1e-12
+
+# The square root of the least normal number: between it and its reciprocal, sums and squares stay in range.
+TINY = 2.0**-511
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Sample:
 
     x: np.ndarray
     w: np.ndarray
+    alike: bool = False  # every unit weighs 1
 
     @property
     def n(self) -> int:
@@ -47,7 +57,7 @@ class Sample:
 
     @cached_property
     def W(self) -> np.ndarray:
-        return self.w.sum(-1)
+        return total(self.w)
 
     @cached_property
     def mu(self) -> np.ndarray:
@@ -62,11 +72,17 @@ class Sample:
         return np.log(self.r)
 
     def mean(self, term: np.ndarray) -> np.ndarray:
-        return (self.w * term).sum(-1) / self.W
+        return total(term if self.alike else self.w * term) / self.W
 
     def mean_of_weighty(self, term: np.ndarray) -> np.ndarray:
         """The mean of a term that may be infinite where a unit weighs nothing."""
-        return np.where(self.w > 0, self.w * term, 0).sum(-1) / self.W
+        if (self.w > 0).all():
+            return self.mean(term)
+        return total(np.where(self.w > 0, self.w * term, 0)) / self.W
+
+    def zero_where_dark(self, term: np.ndarray) -> np.ndarray:
+        """The term, and its limit 0 where r = 0."""
+        return np.where(self.r == 0, 0, term) if (self.r[..., 0] == 0).any() else term
 
     # --- with unit k left out: (..., n) ---
 
@@ -83,12 +99,28 @@ class Sample:
         return others(self.w * term) / self.W_without
 
 
+def total(part: np.ndarray) -> np.ndarray:
+    """(...) sum over the last axis of (..., n); how many samples there are, and how they lie, changes no bit."""
+    if part.shape[-1] > SHORT:
+        return np.ascontiguousarray(part).sum(-1)
+    so_far = part[..., 0].copy()
+    for unit in range(1, part.shape[-1]):
+        so_far += part[..., unit]
+    return so_far
+
+
 def others(part: np.ndarray) -> np.ndarray:
     """(..., n) sum of all but one: what stands before it and behind it, so that a large one leaves no noise."""
+    part = np.ascontiguousarray(part)  # running sums are fast along units that lie side by side
     none = np.zeros((*part.shape[:-1], 1))
     before = np.concatenate([none, np.cumsum(part[..., :-1], -1)], -1)
     behind = np.concatenate([np.cumsum(part[..., :0:-1], -1)[..., ::-1], none], -1)
     return before + behind
+
+
+def finite(value: np.ndarray) -> np.ndarray:
+    """NaN for what grows without bound, or beyond the range of numbers."""
+    return np.where(np.isinf(value), np.nan, value)
 
 
 # --- Gini -----------------------------------------------------------------------------------------------------------
@@ -105,11 +137,11 @@ def gini_without(s: Sample) -> np.ndarray:
     wd = s.w * d
     poorer, richer = np.cumsum(s.w, -1) - s.w, s.W[..., None] - np.cumsum(s.w, -1)
     poorer_d = np.cumsum(wd, -1) - wd
-    richer_d = wd.sum(-1, keepdims=True) - poorer_d - wd
+    richer_d = total(wd)[..., None] - poorer_d - wd
     # S_j w_j |x_k - x_j| / mu of every unit k; the differences between all units are twice the part of each pair
     distance = d * (poorer - richer) - poorer_d + richer_d
     pairs = s.w * distance
-    return (pairs.sum(-1, keepdims=True) - 2 * pairs) / (2 * s.W_without**2 * s.mu_without)
+    return (total(pairs)[..., None] - 2 * pairs) / (2 * s.W_without**2 * s.mu_without)
 
 
 def gini_unbiased(s: Sample) -> np.ndarray:
@@ -125,12 +157,12 @@ def gini_unbiased_without(s: Sample) -> np.ndarray:
 
 def theil(s: Sample) -> np.ndarray:
     # S w (r - 1) = 0, so 1 - r may be added: no term is negative then, and equal units give 0
-    return np.maximum(s.mean(np.where(s.r == 0, 0, s.r * s.log_r) + 1 - s.r), 0)
+    return np.maximum(s.mean(s.zero_where_dark(s.r * s.log_r) + (1 - s.r)), 0)
 
 
 def theil_without(s: Sample) -> np.ndarray:
     m = s.mu_without
-    return s.mean_without(np.where(s.r == 0, 0, s.r * s.log_r)) / m - np.log(m)
+    return s.mean_without(s.zero_where_dark(s.r * s.log_r)) / m - np.log(m)
 
 
 def mean_log_deviation(s: Sample) -> np.ndarray:
@@ -138,8 +170,7 @@ def mean_log_deviation(s: Sample) -> np.ndarray:
 
 
 def theil_l(s: Sample) -> np.ndarray:
-    value = mean_log_deviation(s)
-    return np.where(np.isinf(value), np.nan, value)
+    return finite(mean_log_deviation(s))
 
 
 def theil_l_without(s: Sample) -> np.ndarray:
@@ -152,9 +183,8 @@ def entropy(s: Sample, alpha: float) -> np.ndarray:
         term = np.expm1(alpha * s.log_r) - alpha * (s.r - 1)
     else:
         power = s.r * np.expm1((alpha - 1) * s.log_r)
-        term = np.where(s.r == 0, 0, power) - (alpha - 1) * (s.r - 1)
-    value = np.maximum(s.mean_of_weighty(term) / (alpha * (alpha - 1)), 0)
-    return np.where(np.isinf(value), np.nan, value)
+        term = s.zero_where_dark(power) - (alpha - 1) * (s.r - 1)
+    return finite(np.maximum(s.mean_of_weighty(term) / (alpha * (alpha - 1)), 0))
 
 
 def entropy_without(s: Sample, alpha: float) -> np.ndarray:
@@ -162,7 +192,7 @@ def entropy_without(s: Sample, alpha: float) -> np.ndarray:
     if alpha < 0.5:
         excess = np.log1p(s.mean_without(np.expm1(alpha * s.log_r))) - alpha * np.log(m)
     else:
-        power = np.where(s.r == 0, 0, s.r * np.expm1((alpha - 1) * s.log_r))
+        power = s.zero_where_dark(s.r * np.expm1((alpha - 1) * s.log_r))
         excess = np.log1p(s.mean_without(power) / m) - (alpha - 1) * np.log(m)
     return np.expm1(excess) / (alpha * (alpha - 1))
 
@@ -174,14 +204,21 @@ def atkinson(s: Sample, epsilon: float) -> np.ndarray:
     if epsilon == 1:
         return -np.expm1(-mean_log_deviation(s))
     # r**(1 - e) - 1 by expm1, so that e close to 1 loses no digits; a zero gives -1, or inf where e > 1
-    mean_power = s.mean_of_weighty(np.expm1((1 - epsilon) * s.log_r))
-    return np.clip(-np.expm1(np.log1p(mean_power) / (1 - epsilon)), 0, 1)
+    power = (1 - epsilon) * s.log_r
+    # less a multiple of S w (r - 1) = 0, so that units that are nearly alike leave their difference and not noise
+    log_mean = np.log1p(s.mean_of_weighty(np.expm1(power) - (1 - epsilon) * (s.r - 1)))
+    if np.isinf(log_mean).any() and epsilon > 1:  # a zero, or a power out of range: the largest is taken out
+        most = np.where(s.w > 0, power, -np.inf).max(-1)
+        log_mean = np.where(np.isinf(most), most, most + np.log(s.mean_of_weighty(np.exp(power - most[..., None]))))
+    return np.clip(-np.expm1(log_mean / (1 - epsilon)), 0, 1)
 
 
 def atkinson_without(s: Sample, epsilon: float) -> np.ndarray:
     if epsilon == 1:
         return -np.expm1(-theil_l_without(s))
     mean_power = s.mean_without(np.expm1((1 - epsilon) * s.log_r))
+    if epsilon > 1:  # without a zero, an inf is a power out of range, and the index is not 1
+        mean_power = np.where(np.isinf(mean_power) & (s.r[..., :1] > 0), np.nan, mean_power)
     return -np.expm1(np.log1p(mean_power) / (1 - epsilon) - np.log(s.mu_without))
 
 
@@ -217,7 +254,7 @@ def hoover_without(s: Sample) -> np.ndarray:
 
     w = np.broadcast_to(s.w, s.r.shape)
     weight, amount = up_to(w), up_to(w * s.r)
-    distance = m * (2 * weight - s.W[..., None]) + (w * s.r).sum(-1, keepdims=True) - 2 * amount
+    distance = m * (2 * weight - s.W[..., None]) + total(w * s.r)[..., None] - 2 * amount
     return (distance - w * np.abs(s.r - m)) / (2 * s.W_without * m)
 
 
@@ -231,12 +268,12 @@ def weighted_quantile(s: Sample, p: float) -> np.ndarray:
     target, slack = p * s.W[..., None], SAME_WEIGHT * s.W[..., None]
     low = (at_or_below >= target - slack).argmax(-1)[..., None]
     high = (at_or_below > target + slack).argmax(-1)[..., None]
-    return (np.take_along_axis(x, low, -1) + np.take_along_axis(x, high, -1))[..., 0] / 2
+    return (np.take_along_axis(x, low, -1) / 2 + np.take_along_axis(x, high, -1) / 2)[..., 0]
 
 
 def quantile_ratio(s: Sample, upper: float, lower: float) -> np.ndarray:
     bottom = weighted_quantile(s, lower)
-    return np.where(bottom > 0, weighted_quantile(s, upper) / bottom, np.nan)
+    return finite(np.where(bottom > 0, weighted_quantile(s, upper) / bottom, np.nan))
 
 
 # --- by name --------------------------------------------------------------------------------------------------------
@@ -255,11 +292,15 @@ class Index:
 
     def __call__(self, s: Sample) -> np.ndarray:
         value = self.of(s)
-        return value if self.negatives else np.where(s.x.min(-1) < 0, np.nan, value)
+        return value if self.negatives else np.where(s.x[..., 0] < 0, np.nan, value)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def make_entropy(name: str, alpha: float) -> Index:
-    if not np.isfinite(alpha):
+    if not (is_number(alpha) and np.isfinite(alpha)):
         raise UsageError(f"alpha is {alpha}: expected a finite number, such as 2.")
     if alpha == 1:
         return Index(name, theil, theil_without, alpha=1.0)
@@ -269,7 +310,7 @@ def make_entropy(name: str, alpha: float) -> Index:
 
 
 def make_atkinson(name: str, epsilon: float) -> Index:
-    if not (np.isfinite(epsilon) and epsilon >= 0):
+    if not (is_number(epsilon) and np.isfinite(epsilon) and epsilon >= 0):
         raise UsageError(f"epsilon is {epsilon}: expected a finite inequality aversion >= 0, such as 0.5.")
     return Index(name, partial(atkinson, epsilon=epsilon), partial(atkinson_without, epsilon=epsilon))
 
@@ -323,10 +364,19 @@ def signature(family: str) -> str:
 # --- many samples of many sizes -------------------------------------------------------------------------------------
 
 
-def samples_of(
+@dataclass(frozen=True)
+class Block:
+    """Groups of one size, few enough to stay in a processor's cache; made into a Sample where it is worked on."""
+
+    members: np.ndarray  # (m,) the groups
+    n: int  # units in each
+    cut: Callable[[], Sample]  # -> Sample (m, n)
+
+
+def blocks_of(
     x: np.ndarray, w: np.ndarray | None, group: np.ndarray, n_group: int, cells: int = BLOCK
-) -> Iterator[tuple[np.ndarray, Sample]]:
-    """Group by group size: the groups (m,) that have n units each, and their Sample (m, n) with m n <= cells or m = 1.
+) -> Iterator[Block]:
+    """Group by group size: blocks of m groups that have n units each, with m n <= cells or m = 1.
 
     x, w, group (n,); w None counts every unit alike.  Groups without a unit do not appear.
     """
@@ -342,17 +392,57 @@ def samples_of(
         step = max(1, cells // n)
         for begin in range(0, members.size, step):
             chunk = members[begin : begin + step]
-            rows = first[chunk][:, None] + np.arange(n)
-            if order is not None:
-                rows = order[rows]
-            values = x[rows]
-            if w is None:
-                values.sort(-1)
-                yield chunk, Sample(values, np.ones((1, n)))
-            else:
-                ascending = np.argsort(values, -1, kind="stable")
-                weights = np.take_along_axis(w[rows], ascending, -1)
-                yield chunk, Sample(np.take_along_axis(values, ascending, -1), weights)
+            yield Block(chunk, n, partial(cut, x, w, first[chunk], n, order))
+
+
+def cut(x: np.ndarray, w: np.ndarray | None, first: np.ndarray, n: int, order: np.ndarray | None) -> Sample:
+    """The Sample of the groups whose n units begin at `first` in the order of groups; `order` None: x is in it."""
+    begin, end = first[0], first[-1] + n
+    if end - begin == first.size * n:  # the groups lie beside each other
+        rows = slice(begin, end) if order is None else order[begin:end]
+    else:
+        rows = (first[:, None] + np.arange(n)).ravel()
+        rows = rows if order is None else order[rows]
+    values = tamed(x[rows].reshape(-1, n))
+    if w is None:
+        values = np.sort(values, -1)
+        # unit by unit in memory where there are few: work then runs along the groups, which are many
+        return Sample(np.asfortranarray(values) if n <= SHORT else values, np.ones((1, n)), alike=True)
+    return Sample(*ascending(values, tamed(w[rows].reshape(-1, n))))
+
+
+def ascending(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and w (..., n) in the order of x, and of w among equal x, so that no order of rows shows through."""
+    order = np.argsort(x, -1, kind="stable")
+    if (np.diff(np.take_along_axis(x, order, -1), axis=-1) == 0).any():
+        order = np.lexsort((w, x), axis=-1)
+    return np.take_along_axis(x, order, -1), np.take_along_axis(w, order, -1)
+
+
+def tamed(x: np.ndarray) -> np.ndarray:
+    """(..., n) times a power of two for each sample, which is exact, if its sums would leave the range of numbers."""
+    largest = np.abs(x).max(-1, keepdims=True, initial=0)
+    wild = (largest > 1 / TINY) | ((largest < TINY) & (largest > 0))
+    if not wild.any():
+        return x
+    return np.ldexp(x, np.where(wild, -np.frexp(largest)[1], 0))
+
+
+def for_each_block(blocks: Iterable[Block], work: Callable[[Block, Sample], None], cells: int) -> None:
+    """Do `work`, which writes to nothing but the places of the block's groups, on every block, on threads if many."""
+
+    def one(block: Block) -> None:
+        with quiet():
+            work(block, block.cut())
+
+    workers = min(os.cpu_count() or 1, 8) if cells > 4 * BLOCK else 1
+    if workers == 1:
+        for block in blocks:
+            one(block)
+    else:
+        with ThreadPoolExecutor(workers) as threads:
+            for _ in threads.map(one, blocks):
+                pass
 
 
 def quiet() -> np.errstate:
@@ -365,8 +455,10 @@ def of_groups(
 ) -> np.ndarray:
     """(n_group,) one index of every group; NaN without units or if the mean is not positive, `alone` for one unit."""
     value = np.full(n_group, np.nan)
-    with quiet():
-        for members, sample in samples_of(x, w, group, n_group):
-            found = alone if sample.n == 1 else index(sample)
-            value[members] = np.where(sample.mu > 0, found, np.nan)
+
+    def work(block: Block, sample: Sample) -> None:
+        found = alone if block.n == 1 else index(sample)
+        value[block.members] = np.where(sample.mu > 0, found, np.nan)
+
+    for_each_block(blocks_of(x, w, group, n_group), work, x.size)
     return value

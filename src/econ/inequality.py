@@ -22,8 +22,17 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from econ.errors import BadInputError, UsageError
-from econ.frames import codes, numeric, offenders, refuse_duplicates, require_columns
-from econ.indices import Index, Sample, index_named, of_groups
+from econ.frames import (
+    codes,
+    moments,
+    numeric,
+    ranked,
+    refuse_duplicates,
+    refuse_negative,
+    refuse_taken,
+    require_columns,
+)
+from econ.indices import Index, Sample, ascending, index_named, is_number, of_groups, tamed
 from econ.indices import weighted_quantile as quantile_of_samples
 from econ.resampling import Resampling, estimate
 
@@ -117,13 +126,12 @@ def weighted_quantile(x: ArrayLike, p: float, weights: ArrayLike | None = None) 
     Definition 2 of Hyndman and Fan (1996), Stata's `_pctile`.  0 < p < 1; NaN without units of positive weight; bad
     input as in `gini`.
     """
-    if not 0 < p < 1:
+    if not (is_number(p) and 0 < p < 1):
         raise UsageError(f"p is {p}: expected a share between 0 and 1, such as 0.9.")
     values, w = checked_sample(x, weights)
     if not values.size:
         return float("nan")
-    order = np.argsort(values, kind="stable")
-    return float(quantile_of_samples(Sample(values[order], w[order]), p))
+    return float(quantile_of_samples(Sample(*ascending(values, tamed(w))), p))
 
 
 @dataclass(frozen=True)
@@ -192,8 +200,13 @@ def checked_sample(x: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray,
 
 
 def _vector(x: ArrayLike, name: str) -> np.ndarray:
+    if np.ma.isMaskedArray(x):
+        x = x.astype(float).filled(np.nan)
     try:
-        values = np.asarray(x, float)
+        values = np.asarray(x)
+        if np.iscomplexobj(values):
+            raise TypeError
+        values = values.astype(float)
     except (TypeError, ValueError):
         raise BadInputError(f"{name} holds something that is not a number: expected a sequence of numbers.") from None
     if values.ndim != 1:
@@ -268,9 +281,12 @@ def regional_inequality(
     UsageError
         An option that is not there, or options that exclude each other.
     """
-    chosen = [index_named(name, epsilon) for name in indices]
-    if not chosen:
+    chosen = [index_named(name, epsilon) for name in ([indices] if isinstance(indices, str) else indices)]
+    names = [index.name for index in chosen]
+    if not names:
         raise UsageError(f"no index is named: choose some, such as {', '.join(INDICES)}.")
+    if len(set(names)) < len(names):
+        raise UsageError(f"indices names {names}: expected each once; leave the others out.")
     index_named("atkinson", epsilon)
     for index in chosen:
         _refuse_weights(index, weights is not None)
@@ -281,24 +297,21 @@ def regional_inequality(
     if not values or len(set(values)) < len(values):
         raise UsageError(f"value names the columns {values}: expected one or several, each once.")
     longer = not isinstance(value, str)
-    if longer and "value" in (by, period):
-        raise UsageError("several values make a column 'value', which is a key here: rename that column.")
+    ends = ("", "_se", "_low", "_high") if se else ("",)
+    made = [*(["value"] if longer else []), "n", *(name + end for name in names for end in ends), "reason"]
+    refuse_taken((by, period), made)
+    if unit == period:
+        raise UsageError(f"unit and period are both {unit!r}: expected two columns, one row a unit and period.")
     keys = _keys(city, by, period, unit, [*values, *([weights] if weights else [])])
     w = None if weights is None else numeric(city, weights, (unit, period))
-    if w is not None and (w < 0).any():
-        raise BadInputError(
-            f"column {weights!r} is negative in {(w < 0).sum():,} of {w.size:,} rows "
-            f"({offenders(city, w < 0, (unit, period))}): expected weights >= 0; correct them."
-        )
+    if w is not None:
+        refuse_negative(city, weights, w, (unit, period))
 
     tables = []
     for column in values:
         x = numeric(city, column, (unit, period))
-        if negatives == "refuse" and (x < 0).any():
-            raise BadInputError(
-                f"column {column!r} is negative in {(x < 0).sum():,} of {x.size:,} rows "
-                f"({offenders(city, x < 0, (unit, period))}): inequality needs values >= 0; correct them."
-            )
+        if negatives == "refuse":
+            refuse_negative(city, column, x, (unit, period))
         table = _table_of(x, w, keys, chosen, how, zeros, negatives)
         if longer:
             table.insert(2, "value", column)
@@ -317,8 +330,7 @@ def regional_inequality(
 
 
 def _check_policies(zeros: str | float, negatives: str) -> None:
-    number = isinstance(zeros, (int, float)) and not isinstance(zeros, bool) and 0 < zeros < np.inf
-    if not number and zeros not in ZEROS:
+    if not (is_number(zeros) and 0 < zeros < np.inf) and zeros not in ZEROS:
         raise UsageError(f"zeros is {zeros!r}: expected {', '.join(ZEROS)} or a number > 0 to put in their place.")
     if negatives not in NEGATIVES:
         raise UsageError(f"negatives is {negatives!r}: expected {', '.join(NEGATIVES)}.")
@@ -341,17 +353,18 @@ def _keys(city: pd.DataFrame, by: str, period: str, unit: str, columns: Sequence
     if city.empty:
         raise BadInputError("the table of cities has no rows: expected one for each unit and period.")
     region, regions = codes(city, by)
-    moment, moments = codes(city, period)
+    moment, times = moments(city, period)
     place, places = codes(city, unit)
-    seen = place * len(moments) + moment
-    if len(pd.unique(seen)) < seen.size:
+    if len(ranked(place * len(times) + moment)[1]) < place.size:
         refuse_duplicates(city, (unit, period), "the table of cities")
-    belongs = pd.unique(region * len(places) + place) // len(places)
-    units = np.bincount(belongs, minlength=len(regions))
-    pair = region * len(moments) + moment
-    group, pairs = pd.factorize(pair, sort=True)
-    region_of, moment_of = np.divmod(pairs, len(moments))
-    return Keys(by, period, group, regions[region_of], moments[moment_of], units[region_of])
+    home = np.zeros(len(places), region.dtype)  # the region of a unit, the last where it has several
+    home[place] = region
+    if (home[place] != region).any():
+        home = pd.unique(region * len(places) + place) // len(places)
+    units = np.bincount(home, minlength=len(regions))
+    group, pairs = ranked(region * len(times) + moment)
+    region_of, moment_of = np.divmod(pairs, len(times))
+    return Keys(by, period, group, regions[region_of], times[moment_of], units[region_of])
 
 
 def _table_of(
@@ -460,8 +473,10 @@ def _undefined(g: int, fact: dict[str, int], found, how: Resampling) -> list[str
         return ["negative values, or a mean that is not positive"]
     if lacking and fact["dark"]:
         says.append(f"{', '.join(lacking)} undefined, {fact['dark']} of {fact['n']} units are dark")
-    elif lacking:
+    elif lacking and fact["negative"]:
         says.append(f"{', '.join(lacking)} undefined with negative values")
+    elif lacking:
+        says.append(f"{', '.join(lacking)} beyond the range of numbers")
     if how.method:
         unsure = [name for name, at in found.items() if np.isnan(at.se[g]) and name not in lacking]
         if unsure and fact["n"] == 2 and how.method == "jackknife":

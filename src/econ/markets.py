@@ -274,6 +274,9 @@ def _pair_codes(pairs: str | pd.DataFrame, names: pd.Index) -> tuple[np.ndarray,
         table, known = pairs.iloc[:, :2], dict(zip(names, range(names.size), strict=True))
         first, second = (table[column].to_numpy(dtype=object) for column in table.columns)
         _refuse_odd_pairs(first, second)
+        # so that no order of the pairs shows through in a mean over them
+        ends = np.sort(table.map(lambda name: known.get(name, names.size)).to_numpy(dtype=int), axis=1)
+        table = table.iloc[np.lexsort((ends[:, 1], ends[:, 0]))]
     both = table.isin(list(known)).all(axis=1).to_numpy()
     if not both.any():
         raise BadInputError(

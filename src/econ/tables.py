@@ -126,6 +126,48 @@ def _mark(pvalue: float, stars: Sequence[tuple[float, str]]) -> str:
     return next((mark for p, mark in sorted(stars) if pvalue < p), "")
 
 
+def description_table(table: pd.DataFrame, digits: int = 4) -> pd.DataFrame:
+    """The numbers of `describe` or `within_between` as text that every format prints, each with so many digits.
+
+    A line is called by its label where there is one.  index (term, "stat"), columns "N", "Mean", "Std. dev.", ...;
+    errors: UsageError for digits below 1.
+    """
+    if digits < 1:
+        raise UsageError(f"digits is {digits}: expected at least one significant digit.")
+    parts = table.index.nlevels > 1
+    names = table.index.get_level_values(0)
+    terms = [label or name for label, name in zip(table.get("label", names), names, strict=True)]
+    counted = ("n", "observations")
+    cells = {
+        HEADINGS[column]: [
+            f"{value:.0f}" if column in counted and value == round(value) else significant(value, digits)
+            for value in table[column].fillna(np.nan)
+        ]
+        for column in table.columns
+        if column in HEADINGS
+    }
+    notes = []
+    if parts:
+        kinds = list(table.index.get_level_values(1))
+        terms = [term if kind == "overall" else "" for term, kind in zip(terms, kinds, strict=True)]
+        cells = {"Variation": kinds, **cells}
+        notes = ["Observations: values, entities, values per entity"]
+    found = pd.DataFrame(cells, dtype=object)
+    found.index = pd.MultiIndex.from_tuples([(term, "stat") for term in terms], names=["term", "line"])
+    found.attrs["notes"] = notes
+    return found
+
+
+HEADINGS = {
+    "n": "N",
+    "mean": "Mean",
+    "sd": "Std. dev.",
+    "min": "Min",
+    "max": "Max",
+    "observations": "Observations",
+}
+
+
 # --- formats ------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -274,13 +275,94 @@ def test_bad_boundaries(polygons, tmp_path):
     with pytest.raises(MissingColumnError, match="no column 'nam'"):
         econ.boundaries(polygons(["陕西"]), name="nam")
     (tmp_path / "broken.gpkg").write_bytes(b"not a geopackage")
-    for path, says in (("broken.gpkg", "cannot be read"), ("absent.shp", "no file"), ("a.zip", "unpack an archive")):
+    for path, says in (("broken.gpkg", "cannot be read"), ("absent.shp", "no file"), ("a.rar", "convert it")):
         with pytest.raises(BadInputError, match=says):
             econ.boundaries(tmp_path / path, name="name")
     with pytest.raises(UsageError, match="needs `name`"):
         econ.boundaries(tmp_path / "absent.shp")
     with pytest.raises(UsageError, match="no level 'county'"):
         econ.boundaries(level="county")
+
+
+@pytest.fixture
+def shapefile(tmp_path):
+    """shapefile(encoding, cpg) -> a shapefile of two provinces, names in this encoding, and what its .cpg says."""
+    import geopandas
+    import shapely
+
+    def write(encoding, cpg):
+        squares = [shapely.box(n, 0, n + 1, 1) for n in range(2)]
+        frame = geopandas.GeoDataFrame({"name": ["陕西省", "山西省"]}, geometry=squares, crs=4326)
+        path = tmp_path / "units.shp"
+        frame.to_file(path, encoding=encoding)
+        path.with_suffix(".cpg").unlink(missing_ok=True)
+        if cpg:
+            path.with_suffix(".cpg").write_text(cpg)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(("encoding", "cpg"), [("gb18030", "GBK"), ("utf-8", "UTF-8")])
+def test_a_cpg_that_is_right_is_enough(shapefile, encoding, cpg):
+    path = shapefile(encoding, cpg)
+    assert econ.boundaries(path, "city", "name")["unit"].tolist() == ["陕西省", "山西省"]
+    assert econ.boundaries(path, name="name")["english"].tolist() == ["Shanxi", "Shaanxi"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "cpg"),
+    [("gb18030", None), ("gb18030", "UTF-8"), ("gb18030", "ISO-8859-1"), ("utf-8", None), ("utf-8", "GBK")],
+)
+def test_a_cpg_that_lies_is_refused_and_overruled(shapefile, encoding, cpg):
+    """Also where any name would do, as of cities; fault 61."""
+    path = shapefile(encoding, cpg)
+    with pytest.raises(BadInputError, match=f"but '陕西省' as {encoding}: its .cpg is wrong or missing") as caught:
+        econ.boundaries(path, "city", "name")
+    assert "\n" not in str(caught.value)
+    assert econ.boundaries(path, "city", "name", encoding)["unit"].tolist() == ["陕西省", "山西省"]
+    with pytest.raises(UsageError, match="no encoding 'gbkk'"):
+        econ.boundaries(path, "city", "name", "gbkk")
+
+
+def test_full_width_names_are_one_name(polygons):
+    """Fault 60: full-width letters and spaces are the same name; a district of a city is another one, never matched."""
+    assert econ.boundaries(polygons(["Ｓｈａａｎｘｉ", "山　西"]), name="name")["english"].tolist() == [
+        "Shanxi",
+        "Shaanxi",
+    ]
+    with pytest.raises(BadInputError, match="look alike"):
+        econ.boundaries(polygons(["Ａ市", "A市"], suffix=".geojson"), "city", "name")
+    with pytest.raises(BadInputError, match="no province"):
+        econ.boundaries(polygons(["北京市辖区"], suffix=".fgb"), name="name")
+
+
+def test_a_zip_is_read_where_it_lies(shapefile, tmp_path):
+    path = shapefile("gb18030", "GBK")
+    members = [path.with_suffix(suffix) for suffix in (".shp", ".shx", ".dbf", ".prj", ".cpg")]
+
+    def zipped(folder, files=members):
+        with zipfile.ZipFile(tmp_path / "units.zip", "w") as archive:
+            for file in files:
+                archive.write(file, folder + file.name)
+        return tmp_path / "units.zip"
+
+    before = sorted(tmp_path.rglob("*"))
+    for folder in ("", "boundaries/"):
+        assert econ.boundaries(zipped(folder), name="name")["english"].tolist() == ["Shanxi", "Shaanxi"]
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "units.zip"])  # nothing was unpacked
+    for folder in ("../", "a/../../"):
+        with pytest.raises(BadInputError, match="leads out of it: do not unpack it"):
+            econ.boundaries(zipped(folder), name="name")
+    with zipfile.ZipFile(zipped(""), "a") as archive:
+        archive.writestr(zipfile.ZipInfo("/etc/evil"), "")
+    with pytest.raises(BadInputError, match="holds '/etc/evil', a path that leads out"):
+        econ.boundaries(tmp_path / "units.zip", name="name")
+    with pytest.raises(BadInputError, match="holds 0 files"):
+        econ.boundaries(zipped("", members[1:]), name="name")
+    (tmp_path / "units.zip").write_bytes(b"PK not a zip")
+    with pytest.raises(BadInputError, match="cannot be read as zip"):
+        econ.boundaries(tmp_path / "units.zip", name="name")
 
 
 @pytest.fixture
