@@ -403,12 +403,12 @@ def cut(x: np.ndarray, w: np.ndarray | None, first: np.ndarray, n: int, order: n
     else:
         rows = (first[:, None] + np.arange(n)).ravel()
         rows = rows if order is None else order[rows]
-    values = tamed(x[rows].reshape(-1, n))
+    values = x[rows].reshape(-1, n)
     if w is None:
-        values = np.sort(values, -1)
+        values = tamed(np.sort(values, -1), ordered=True)
         # unit by unit in memory where there are few: work then runs along the groups, which are many
         return Sample(np.asfortranarray(values) if n <= SHORT else values, np.ones((1, n)), alike=True)
-    return Sample(*ascending(values, tamed(w[rows].reshape(-1, n))))
+    return Sample(*ascending(tamed(values), tamed(w[rows].reshape(-1, n))))
 
 
 def ascending(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -419,9 +419,10 @@ def ascending(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(x, order, -1), np.take_along_axis(w, order, -1)
 
 
-def tamed(x: np.ndarray) -> np.ndarray:
+def tamed(x: np.ndarray, ordered: bool = False) -> np.ndarray:
     """(..., n) times a power of two for each sample, which is exact, if its sums would leave the range of numbers."""
-    largest = np.abs(x).max(-1, keepdims=True, initial=0)
+    outermost = x[..., [0, -1]] if ordered else x
+    largest = np.abs(outermost).max(-1, keepdims=True, initial=0)
     wild = (largest > 1 / TINY) | ((largest < TINY) & (largest > 0))
     if not wild.any():
         return x
