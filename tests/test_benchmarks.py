@@ -166,3 +166,19 @@ def test_zones_fill_the_window_once(run, small):
     np.add.at(shared, (coverage.row, coverage.column), coverage.weight)
     # one cell is the sum of up to a few float32 weights
     np.testing.assert_allclose(shared, 1, atol=1e-5)
+
+
+def test_inequality_beside_pysal(tmp_path):
+    """Both sides agree, or the script stops; every row has a ratio."""
+    pytest.importorskip("inequality", reason="PySAL's inequality is not installed: pip install 'nightcore[bench]'")
+    out = tmp_path / "inequality.md"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        script = importlib.import_module("regional_inequality")
+        sys.modules.pop("regional_inequality")
+    assert script.main(["--quick", "--out", str(out)]) == 0
+    table = rows(out.read_text(encoding="utf-8"), "what")
+    assert [cells[0] for cells in table] == [
+        *("gini, arrays", "theil, arrays", "atkinson, arrays", "gini theil atkinson, table")
+    ]
+    assert all(float(cells[-1].replace(",", "")) > 0 for cells in table)

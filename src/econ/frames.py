@@ -157,13 +157,15 @@ def refuse_taken(keys: Sequence[str], made: Sequence[str]) -> None:
 def ranked(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(n,) places of integers among their sorted levels, and these; by a table of the range where that is short."""
     low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, -1)
-    if high - low >= 4 * numbers.size:
+    if high - low >= 4 * numbers.size or high > np.iinfo(np.int64).max:
         code, levels = pd.factorize(numbers, sort=True)
         return code, np.asarray(levels)
-    offset = numbers if low == 0 else numbers - low
+    offset = numbers.astype(np.int64, copy=False)  # differences of short integers may not fit them
+    offset = offset if low == 0 else offset - low
     there = np.zeros(high - low + 1, bool)
     there[offset] = True
-    return (np.cumsum(there) - 1)[offset], (np.flatnonzero(there) + low).astype(numbers.dtype)
+    code = offset if there.all() else (np.cumsum(there) - 1)[offset]
+    return code, (np.flatnonzero(there) + low).astype(numbers.dtype)
 
 
 def refuse_duplicates(table: pd.DataFrame, keys: Sequence[str], table_name: str = "the table") -> None:

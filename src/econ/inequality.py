@@ -396,7 +396,11 @@ def _table_of(
     x_used, group = (x, keys.group) if every else (x[used], keys.group[used])
     found = estimate(chosen, x_used, None if w is None else w[used], group, n_group, how)
 
+    rows_of = np.bincount(keys.group, minlength=n_group)
+
     def count(rows: np.ndarray) -> np.ndarray:
+        if rows.all():
+            return rows_of
         return np.bincount(keys.group[rows], minlength=n_group) if rows.any() else np.zeros(n_group, int)
 
     n = count(used)

@@ -13,6 +13,7 @@ from pandas.testing import assert_frame_equal
 import econ
 from econ.cli import main
 from econ.errors import BadInputError, MissingColumnError, UsageError
+from econ.frames import ranked
 
 NAMES = ("gini", "theil", "theil_l", "atkinson(2)", "ge(2)", "cv", "hoover", "ratio(0.8, 0.2)")
 
@@ -269,3 +270,14 @@ def test_decompose_says_what_is_wrong(capsys, city_csv):
     code, out, err = run(capsys, "decompose", city_csv, "--index", "theil", "--show", "pairs")
     assert (code, out) == (2, "")
     assert "additive decomposition has no table of pairs" in err
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "int64", "uint64"])
+def test_keys_of_any_integers(kind):
+    """The ends of short integers lie further apart than these integers reach."""
+    ends = np.array([np.iinfo(kind).min, np.iinfo(kind).max, np.iinfo(kind).min], kind)
+    many = np.repeat(ends, 40)
+    code, levels = ranked(many)
+    assert levels.tolist() == [np.iinfo(kind).min, np.iinfo(kind).max]
+    assert levels.dtype == kind
+    assert_array_equal(levels[code], many)
