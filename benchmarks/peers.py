@@ -26,6 +26,7 @@ from zarr.codecs import ZstdCodec
 
 from nightcore import calibration
 from nightcore.grid import Grid
+from nightcore.kernels.cover import WEIGHT_BITS
 from nightcore.store import TILE, ZSTD_LEVEL, Store, Tile, encode_chunk
 from nightcore.zones import Coverage
 
@@ -100,8 +101,9 @@ def tile_sums(chain: Chain, coverage: Coverage, array: zarr.Array, lit_only: boo
     """(zone, year) sums of one tile; `lit_only` leaves out the cells that are 0 in all composites."""
     rows, columns = slice(tile.row, tile.row + tile.height), slice(tile.column, tile.column + tile.width)
     dn = array[:, rows, columns].reshape(array.shape[0], -1)
-    entries = coverage.block(tile)
-    pixel, zone, weight = entries.pixel, entries.zone, entries.weight
+    cover = coverage.block(tile)
+    row, column, local, units = cover.entries()
+    pixel, zone, weight = row.astype(np.int64) * tile.width + column, cover.zones[local], units * 2.0**-WEIGHT_BITS
     if lit_only:
         lit = dn.any(axis=0)
         chosen = lit[pixel]

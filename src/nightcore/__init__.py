@@ -13,12 +13,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from nightcore.calibration import METHODS, Calibration, Method, calibration, fit_calibration
     from nightcore.compare import compare
+    from nightcore.coverage_file import load_coverage
     from nightcore.errors import NightcoreError
     from nightcore.grid import DMSP_GLOBAL, Grid
     from nightcore.ingest import ingest
     from nightcore.kernels.continuity import continuity
     from nightcore.kernels.merge import merge
     from nightcore.lights import annual_lights
+    from nightcore.nesting import check_nesting
     from nightcore.sensors import DMSP_OLS, Sensor
     from nightcore.simulate import simulate
     from nightcore.store import Store, open_store
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
 _HOME = {
     "nightcore.calibration": ("METHODS", "Calibration", "Method", "calibration", "fit_calibration"),
     "nightcore.compare": ("compare",),
+    "nightcore.coverage_file": ("load_coverage",),
     "nightcore.errors": ("NightcoreError",),
     "nightcore.grid": ("DMSP_GLOBAL", "Grid"),
     "nightcore.ingest": ("ingest",),
     "nightcore.kernels.continuity": ("continuity",),
     "nightcore.kernels.merge": ("merge",),
     "nightcore.lights": ("annual_lights",),
+    "nightcore.nesting": ("check_nesting",),
     "nightcore.sensors": ("DMSP_OLS", "Sensor"),
     "nightcore.simulate": ("simulate",),
     "nightcore.store": ("Store", "open_store"),
@@ -49,6 +53,7 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "calibration",
     "fit_calibration",
     "compare",
+    "load_coverage",
     "NightcoreError",
     "DMSP_GLOBAL",
     "Grid",
@@ -56,6 +61,7 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "continuity",
     "merge",
     "annual_lights",
+    "check_nesting",
     "DMSP_OLS",
     "Sensor",
     "simulate",

@@ -17,6 +17,9 @@ from nightcore.errors import InterruptedRunError, NightcoreError, ResourceError,
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nightcore.store import Store
+    from nightcore.zones import Coverage
+
 
 def say(sentence: str) -> None:
     print(f"nightcore: {sentence}", file=sys.stderr, flush=True)
@@ -257,6 +260,89 @@ def run_lights(args) -> None:
     show({"lights": str(args.out), "shape": list(cube.shape)}, args.json, f"{args.out}: {cube.sizes['year']} years")
 
 
+def add_coverage(steps) -> None:
+    step = command(
+        steps,
+        "coverage",
+        "which cells each zone covers, and how much of each, kept for later runs",
+        "nightcore coverage cities.gpkg lights.zarr --id code --keep province --out cities.npz",
+    )
+    step.add_argument("zones", type=Path, help="polygon file in EPSG:4326")
+    step.add_argument("grid", type=Path, metavar="GRID_OR_STORE", help="a store, or a GeoTIFF with the grid's cells")
+    add_polygons(step)
+    step.add_argument("--keep", nargs="+", default=[], metavar="COLUMN", help="columns of the zones to carry along")
+    step.add_argument("--refresh", action="store_true", help="make it again where --out belongs to something else")
+    step.add_argument("--threads", type=int, help="default: all processors; the weights do not depend on it")
+    step.add_argument("--out", type=Path, required=True, help="NAME.npz, accepted by --zones; reused when it is there")
+    step.set_defaults(run=run_coverage)
+
+
+def run_coverage(args) -> None:
+    from nightcore.coverage_file import check_coverage_path
+    from nightcore.zones import coverage
+
+    check_coverage_path(args.out)
+    cover = coverage(
+        args.zones,
+        args.grid,
+        args.id,
+        args.rule or "exact",
+        args.keep,
+        args.reproject,
+        args.make_valid,
+        cache=args.out,
+        refresh=args.refresh,
+        threads=args.threads,
+    )
+    tell_zones(cover)
+    whole, parts = int((cover.runs.stop - cover.runs.start).sum()), len(cover.edges)
+    result = {
+        "coverage": str(args.out),
+        "zones": len(cover),
+        "rule": cover.rule,
+        "whole_cells": whole,
+        "parts_of_cells": parts,
+        "area_km2": float(cover.area().sum()),
+        "cut_by_the_grid": list(cover.cut()),
+        "empty": {str(id): reason for id, reason in cover.reasons.items()},
+        "warnings": list(cover.warnings),
+        "sha256": cover.hash,
+    }
+    show(
+        result,
+        args.json,
+        f"{args.out}: {len(cover)} zones by rule {cover.rule}, {whole} whole cells and {parts} parts of cells, "
+        f"{result['area_km2']:.6g} km2",
+    )
+
+
+def add_nesting(steps) -> None:
+    step = command(
+        steps,
+        "nesting",
+        "do children make up their parents: overlaps and gaps",
+        "nightcore nesting cities.npz provinces.npz --parent province",
+    )
+    step.add_argument("children", type=Path, help="a file of `nightcore coverage`, or polygons with --grid")
+    step.add_argument("parents", type=Path, help="the same of their parents")
+    step.add_argument("--parent", required=True, metavar="COLUMN", help="column of the children that names the parent")
+    step.add_argument("--grid", type=Path, metavar="GRID_OR_STORE", help="where polygons are laid on")
+    add_polygons(step)
+    step.add_argument("--parent-id", help="column of unique ids of the parents; default: the name given to --parent")
+    step.add_argument("--tolerance", type=float, help="largest difference allowed, as a share of a cell; default 1e-6")
+    step.set_defaults(run=run_nesting)
+
+
+def run_nesting(args) -> None:
+    from nightcore.nesting import TOLERANCE, check_nesting, refuse_beyond
+
+    children = cover_of(args, args.children, args.grid, args.id, [args.parent])
+    parents = cover_of(args, args.parents, args.grid, args.parent_id or args.parent, [])
+    table = check_nesting(children, parents, args.parent)
+    show(table, args.json, table.to_string(index=False))
+    refuse_beyond(table, TOLERANCE if args.tolerance is None else args.tolerance)
+
+
 def add_zonal(steps) -> None:
     step = command(
         steps,
@@ -276,12 +362,12 @@ def add_zonal(steps) -> None:
 def run_zonal(args) -> None:
     from nightcore.store import Store
     from nightcore.zonal import check_table_path, write_table, zonal
-    from nightcore.zones import coverage
 
     if args.out is not None:
         check_table_path(args.out)
     store = Store(args.store)
-    cover = coverage(args.zones, store, args.id, args.rule, args.keep, args.reproject)
+    cover = cover_of(args, args.zones, store, args.id, args.keep)
+    tell_zones(cover)
     table = zonal(
         store,
         cover,
@@ -324,12 +410,12 @@ def add_compare(steps) -> None:
 def run_compare(args) -> None:
     from nightcore.compare import compare
     from nightcore.store import Store
-    from nightcore.zones import coverage
 
     store = Store(args.store)
     cover = None
     if args.zones is not None:
-        cover = coverage(args.zones, store, args.id, args.rule, (), args.reproject)
+        cover = cover_of(args, args.zones, store, args.id, [])
+        tell_zones(cover)
     board = compare(store, args.methods, cover)
     show(board, args.json, board.to_string(index=False, float_format="{:.4f}".format))
 
@@ -352,10 +438,41 @@ def add_recipe(step) -> None:
 
 def add_zones(step, required: bool = True) -> None:
     otherwise = "" if required else "; without it all cells of the store count"
-    step.add_argument("--zones", type=Path, required=required, help=f"polygon file in EPSG:4326{otherwise}")
+    what = f"polygon file in EPSG:4326, or a .npz of `nightcore coverage`{otherwise}"
+    step.add_argument("--zones", type=Path, required=required, help=what)
+    add_polygons(step)
+
+
+def add_polygons(step) -> None:
     step.add_argument("--id", help="column of unique zone ids; without it zones are numbered from 0")
-    step.add_argument("--rule", default="exact", help="exact (share of each cell, default) or centre (as GDAL)")
+    step.add_argument("--rule", help="exact (share of each cell, default) or centre (as GDAL)")
     step.add_argument("--reproject", action="store_true", help="bring polygons of another CRS to EPSG:4326")
+    step.add_argument("--make-valid", action="store_true", help="repair polygons that cross themselves")
+
+
+def cover_of(args, zones: Path, grid: Store | Path | None, id: str | None, keep: list[str]) -> Coverage:
+    """The coverage in a .npz, or that of a polygon file."""
+    from nightcore.coverage_file import load_coverage
+    from nightcore.zones import coverage
+
+    if zones.suffix != ".npz":
+        if grid is None:
+            raise UsageError(f"{zones} is no .npz of `nightcore coverage`: give the cells of its polygons with --grid.")
+        return coverage(zones, grid, id, args.rule or "exact", keep, args.reproject, args.make_valid)
+    given = {"--id": args.id, "--rule": args.rule, "--reproject": args.reproject, "--make-valid": args.make_valid}
+    given["--keep"] = getattr(args, "keep", None)
+    fixed = [option for option, value in given.items() if value]
+    if fixed:
+        raise UsageError(f"{zones} was made already: give {' and '.join(fixed)} to `nightcore coverage` instead.")
+    return load_coverage(zones)
+
+
+def tell_zones(cover: Coverage) -> None:
+    for warning in cover.warnings:
+        say(warning)
+    for why in sorted(set(cover.reasons.values())):
+        names = [str(id) for id, reason in cover.reasons.items() if reason == why]
+        say(f"no cell is covered by {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}: {why}")
 
 
 def tell_dropped(provenance: dict[str, Any]) -> None:
@@ -386,6 +503,8 @@ def parser() -> argparse.ArgumentParser:
         add_methods,
         add_calibrate,
         add_lights,
+        add_coverage,
+        add_nesting,
         add_zonal,
         add_compare,
     ):

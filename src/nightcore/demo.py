@@ -198,7 +198,7 @@ def evidence(
         f"{title}, {year}": annual_lights(store, method).sel(year=year).values
         for title, method in (("before: DN as delivered", raw), ("after: calibrated", fitted))
     }
-    outlines = read_zones(world.provinces, None, (), reproject=False)
+    outlines, _ = read_zones(world.provinces, None, (), reproject=False, make_valid=False)
     totals = {}
     for title, method in (("before: DN as delivered", raw), ("after: calibrated (cao2015)", fitted)):
         names, sums = composite_totals(store, cover, method)
@@ -243,7 +243,7 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
     from platform import platform, python_version
 
-    packages = ("numpy", "numba", "zarr", "xarray", "dask", "rasterio", "exactextract", "pandas", "linearmodels")
+    packages = ("numpy", "numba", "zarr", "xarray", "dask", "rasterio", "shapely", "pandas", "linearmodels")
     return {
         "nightcore": __version__,
         "Python": python_version(),

@@ -136,6 +136,11 @@ class Grid:
         """How many columns at the eastern end show meridians that the western end shows already."""
         return max(0, self.width - round(360 / self.dx))
 
+    @property
+    def closed(self) -> bool:
+        """Whether the columns go once around the globe, so that the last lies beside the first."""
+        return self.width >= round(360 / self.dx)
+
     # --- area -------------------------------------------------------------------------------------------------
 
     def cell_area(self) -> np.ndarray:

@@ -136,8 +136,7 @@ def store_totals(store: Store, coverage: Coverage, recipe: Recipe, threads: int,
     ceiling = int(store.sensor.ceiling)
 
     def sums(tile: Tile):
-        entries = coverage.block(tile)
-        zones, local = entries.local()
+        zones, pixel, local, weight = cells_of(coverage, tile)
         dn = store.read(tile)[recipe.selected]
         area = cell_area[tile.row : tile.row + tile.height]
         found = zone_sums(
@@ -146,9 +145,9 @@ def store_totals(store: Store, coverage: Coverage, recipe: Recipe, threads: int,
             recipe.year_start,
             recipe.merge_code,
             recipe.continuity_code,
-            entries.pixel,
+            pixel,
             local,
-            entries.weight,
+            weight,
             area,
             len(zones),
             ceiling,
@@ -173,7 +172,7 @@ def array_totals(values: np.ndarray, coverage: Coverage, grid: Grid, threads: in
         return np.ascontiguousarray(part, part.dtype if part.dtype == np.float32 else np.float64)
 
     def largest(tile: Tile) -> float:
-        return largest_magnitude(block(tile).reshape(len(values), -1), coverage.block(tile).pixel)
+        return largest_magnitude(block(tile).reshape(len(values), -1), cells_of(coverage, tile)[1])
 
     # Values are brought to at most 1 by a power of two, which is exact, so that sums are as good in W as in nW. The
     # power follows from the largest value under any zone: it knows nothing of tiles.
@@ -181,14 +180,25 @@ def array_totals(values: np.ndarray, coverage: Coverage, grid: Grid, threads: in
     bits = value_bits(1.0, cell_area.max())
 
     def sums(tile: Tile):
-        entries = coverage.block(tile)
-        zones, local = entries.local()
+        zones, pixel, local, weight = cells_of(coverage, tile)
         area = cell_area[tile.row : tile.row + tile.height]
         scaled = block(tile).astype(np.float64) / unit
-        return zones, zone_sums_values(scaled, entries.pixel, local, entries.weight, area, len(zones), bits)
+        return zones, zone_sums_values(scaled, pixel, local, weight, area, len(zones), bits)
 
     found = add_up(each(sums, touched, threads, progress), (len(coverage), len(values)), bits, unit)
     return replace(found, total=found.total * unit, total_area=found.total_area * unit)
+
+
+def cells_of(coverage: Coverage, tile: Tile) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(zones, pixel, local, weight): the zones of a tile, (k,) places in `ids`, and its covered cells by flat index,
+    (n,) int64, int32 which of the zones, and float64 share in (0, 1]."""
+    from nightcore.kernels.cover import WEIGHT_BITS
+
+    cover = coverage.block(tile)
+    row, column, local, units = cover.entries()
+    pixel = row.astype(np.int64) * tile.width + column
+    order = np.argsort(pixel, kind="stable")  # the chain runs once for cells that follow each other
+    return cover.zones, pixel[order], local[order].astype(np.int32), units[order] * 2.0**-WEIGHT_BITS
 
 
 def power_above(largest: float) -> float:

@@ -8,7 +8,7 @@ import sys
 import geopandas as gpd
 import pandas as pd
 import pytest
-from shapely.geometry import box
+from shapely.geometry import Polygon, box
 
 from nightcore.cli import main
 from nightcore.grid import DMSP_GLOBAL
@@ -127,7 +127,11 @@ def test_lights_as_zarr_and_as_tif(capsys, store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "ingest", "info", "verify", "methods", "calibrate", "lights", "zonal", "compare"]
+    "command",
+    [
+        *("demo", "ingest", "info", "verify", "methods", "calibrate", "lights"),
+        *("coverage", "nesting", "zonal", "compare"),
+    ],
 )
 def test_help_has_an_example(capsys, command):
     with pytest.raises(SystemExit) as stop:
@@ -179,6 +183,76 @@ def test_zones_that_the_grid_cuts_are_said(capsys, store, tmp_path):
     code, _, err = run(capsys, "zonal", store, "--zones", path, "--id", "code", "--calibration", "raw")
     assert code == 0
     assert "cuts 1 zones (x)" in err
+
+
+def test_zonal_of_a_saved_coverage(capsys, store, zones, tmp_path):
+    saved, options = tmp_path / "cov.npz", ["--id", "code", "--keep", "province"]
+    code, out, err = run(capsys, "coverage", zones, store, *options, "--out", saved)
+    assert (code, err) == (0, "")
+    assert "2 zones by rule exact, 400 whole cells" in out
+    before = saved.read_bytes()
+    code, out, _ = run(capsys, "coverage", zones, store, *options, "--out", saved, "--json")
+    result = json.loads(out)
+    assert (code, result["zones"], result["rule"], result["empty"]) == (0, 2, "exact", {})
+    assert saved.read_bytes() == before
+    direct = run(capsys, "zonal", store, "--zones", zones, *options, "--calibration", "raw")
+    assert run(capsys, "zonal", store, "--zones", saved, "--calibration", "raw") == direct
+    assert direct[0] == 0
+    compared = ["compare", store, "--methods", "raw", "--zones"]
+    assert run(capsys, *compared, saved) == run(capsys, *compared, zones)
+
+
+def test_coverages_that_are_refused(capsys, store, zones, tmp_path):
+    saved = tmp_path / "cov.npz"
+    arguments = ["coverage", zones, store, "--out", saved]
+    assert "kept in .npz" in refused(capsys, 2, *arguments[:-1], tmp_path / "cov.csv")
+    assert "expected one of exact, centre" in refused(capsys, 2, *arguments, "--rule", "all")
+    assert run(capsys, *arguments)[0] == 0
+    assert "made for other rule: pass" in refused(capsys, 3, *arguments, "--rule", "centre")
+    assert run(capsys, *arguments, "--rule", "centre", "--refresh")[0] == 0
+    zonal = ["zonal", store, "--calibration", "raw", "--zones", saved]
+    assert "give --id and --keep to `nightcore coverage`" in refused(capsys, 2, *zonal, "--id", "code", "--keep", "a")
+    saved.write_bytes(b"nothing")
+    assert "cannot be read as a coverage" in refused(capsys, 4, *zonal)
+    saved.unlink()
+    assert "does not exist: make it" in refused(capsys, 3, *zonal)
+
+
+def test_zones_are_repaired_on_request(capsys, store, tmp_path):
+    west, south, east, north = GRID.bounds
+    bow = Polygon([(west, south), (east, north), (east, south), (west, north)])
+    path = tmp_path / "z.gpkg"
+    gpd.GeoDataFrame({"code": ["bow"]}, geometry=[bow], crs=4326).to_file(path)
+    arguments = ["coverage", path, store, "--id", "code", "--out", tmp_path / "cov.npz"]
+    assert "zone bow" in refused(capsys, 3, *arguments)
+    code, out, err = run(capsys, *arguments, "--make-valid")
+    assert code == 0
+    assert "1 zones" in out
+    assert "nightcore: zone bow was repaired: +" in err
+
+
+def test_nesting(capsys, store, zones, tmp_path):
+    boxes = [box(*GRID.part(row, 5, 10, 20).bounds) for row in (2, 14)]
+    for name, shape in (("clean", boxes[0].union(boxes[1])), ("gap", box(*GRID.part(2, 5, 22, 20).bounds))):
+        path = tmp_path / f"{name}.gpkg"
+        gpd.GeoDataFrame({"province": ["Ash"]}, geometry=[shape], crs=4326).to_file(path)
+        arguments = [path, store, "--id", "province", "--out", path.with_suffix(".npz")]
+        assert run(capsys, "coverage", *arguments)[0] == 0
+    children = tmp_path / "cities.npz"
+    assert run(capsys, "coverage", zones, store, "--id", "code", "--keep", "province", "--out", children)[0] == 0
+    code, out, err = run(capsys, "nesting", children, tmp_path / "clean.npz", "--parent", "province", "--json")
+    assert (code, err) == (0, "")
+    (row,) = json.loads(out)
+    assert (row["parent"], row["children"]) == ("Ash", 2)
+    assert (row["overlap_km2"], row["gap_km2"], row["worst"], row["x"], row["y"]) == (0, 0, 0, None, None)
+    code, out, err = run(capsys, "nesting", children, tmp_path / "gap.npz", "--parent", "province")
+    assert code == 3
+    assert "gap_km2" in out
+    assert "1 of 1 parents are not the sum of their children, by up to 1 of a cell" in err
+    polygons = ["nesting", zones, tmp_path / "gap.gpkg", "--parent", "province", "--id", "code"]
+    assert run(capsys, *polygons, "--grid", store, "--tolerance", "1.5")[0] == 0
+    assert "with --grid" in refused(capsys, 2, *polygons)
+    assert "carry no column 'land'" in refused(capsys, 2, "nesting", children, children, "--parent", "land")
 
 
 def test_calibrate_checks_its_output_first(capsys, store, zones, tmp_path):

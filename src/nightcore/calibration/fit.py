@@ -343,7 +343,8 @@ def region_cells(store: Store, cells: Coverage, reference: Reference) -> tuple[n
     for tile in store.tiles():
         if not cells.touches(tile):
             continue
-        pixel = np.unique(cells.block(tile).pixel)
+        row, column, _, _ = cells.block(tile).entries()
+        pixel = np.unique(row.astype(np.int64) * tile.width + column)
         r, c = np.divmod(pixel, tile.width)
         top, left = r.min(), c.min()
         window = reference.read(
