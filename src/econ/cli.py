@@ -403,8 +403,13 @@ def run_decompose(args: argparse.Namespace) -> None:
         raise UsageError(f"the {found.method} decomposition has no table of {args.show}: leave --show out.")
     deliver(table, args.out)
     shares = found.components.groupby("component", sort=False)["share"].mean()
-    said = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
-    say(f"{found.index}, {found.method}, mean share over {found.components[args.period].nunique():,} periods: {said}")
+    known = found.components.loc[found.components["share"].notna(), args.period].nunique()
+    if known:
+        said = ", ".join(f"{name} {share:.1%}" for name, share in shares.items())
+        say(f"{found.index}, {found.method}, mean share, {known:,} x {args.period}: {said}")
+    undefined = found.components[found.components["share"].isna()].drop_duplicates(args.period)
+    for reason, count in undefined["reason"].value_counts().items():
+        say(f"no shares in {count:,} x {args.period}: {reason or 'no inequality to share'}")
     for note in found.notes:
         say(note)
 

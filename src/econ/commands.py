@@ -227,7 +227,8 @@ def run_sources(args: argparse.Namespace) -> None:
     )
     deliver(table, args.out)
     shares = table.groupby("source", sort=False)["share"].mean()
-    say(f"{args.index}, mean share: {', '.join(f'{name} {share:.1%}' for name, share in shares.items())}")
+    if shares.notna().all():
+        say(f"{args.index}, mean share: {', '.join(f'{name} {share:.1%}' for name, share in shares.items())}")
     say_reasons(table, "share")
     if table.attrs["left_out"]:
         say(f"{table.attrs['left_out']:,} rows lack a source or a weight and do not count")

@@ -133,10 +133,11 @@ def _checked(crosswalk: pd.DataFrame) -> pd.DataFrame:
     )
     if "share" in crosswalk:
         share = numeric(crosswalk, "share", ["unit"])
+        share = np.where(np.isnan(share), 1.0, share)  # a unit that was not split
         outside = ~((share > 0) & (share <= 1))
         if outside.any():
             raise BadInputError(
-                f"shares of the crosswalk are missing or outside (0, 1] in {_listed(parts['unit'][outside])}: "
+                f"shares of the crosswalk are outside (0, 1] in {_listed(parts['unit'][outside])}: "
                 f"expected a part of the unit; leave a part of 0 out."
             )
         parts["share"] = share

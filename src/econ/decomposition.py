@@ -535,7 +535,7 @@ def shapley_sources(
     if elimination not in ELIMINATIONS:
         raise UsageError(f"there is no elimination {elimination!r}: choose among {', '.join(ELIMINATIONS)}.")
     if not 2 <= len(sources) <= MOST_SOURCES or len(set(sources)) < len(sources):
-        raise UsageError(f"{len(sources)} sources are named: expected 2 to {MOST_SOURCES} different columns.")
+        raise UsageError(f"the sources are {', '.join(sources)}: expected 2 to {MOST_SOURCES} columns, each once.")
     if weights is not None and not chosen.weights:
         raise UsageError(f"{index} takes no weights: leave them out.")
     keys = [unit, *([period] if period else [])]
@@ -573,8 +573,10 @@ def shapley_sources(
         share, value_share = value / total, mean / mean.sum(0)
     value = np.where(np.isnan(total), np.nan, value)
     count = np.bincount(code)
-    reason = np.where(
-        ~np.isnan(value).any(0), "", np.where(count < 2, "one unit", f"{index} undefined with some sources left out")
+    reason = np.select(
+        [count < 2, np.isnan(value).any(0), total == 0],
+        ["one unit", f"{index} undefined with some sources left out", "no inequality to share"],
+        "",
     )
     k = len(sources)
     table = pd.DataFrame(

@@ -195,3 +195,10 @@ def test_stable_units_that_the_table_does_not_have_are_no_matter():
     """A crosswalk of the nation serves the table of one province."""
     out = econ.apply_crosswalk(BEFORE_AND_AFTER[lambda t: t["province"] == "湖北"], CHAOHU, ["sum"])
     assert out["sum"].tolist() == [80.0, 90.0]
+
+
+def test_an_empty_share_is_that_of_a_unit_that_was_not_split():
+    rows = {"unit": ["A", "B", "B"], "year_from": 1990, "year_to": 2005, "stable": ["AB", "AB", "C"]}
+    city = pd.DataFrame({"zone": ["A", "B"], "year": 2000, "sum": [10.0, 20.0]})
+    found = econ.apply_crosswalk(city, pd.DataFrame({**rows, "share": [None, 0.25, 0.75]}), sums=["sum"])
+    assert dict(zip(found.iloc[:, 0], found["sum"], strict=True)) == {"AB": 15.0, "C": 15.0}

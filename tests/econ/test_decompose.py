@@ -380,8 +380,12 @@ def test_bad_calls(options, error, says):
         (lambda: econ.decompose(GOOD.assign(mean=-1.0)), BadInputError, "'mean' is negative in 20 of 20"),
         (lambda: econ.decompose(GOOD.assign(mean=np.nan)), BadInputError, "nothing to split"),
         (lambda: econ.decompose(pd.concat([GOOD, GOOD])), BadInputError, "occurs more than once"),
-        (lambda: econ.shapley_sources(GOOD, ["mean"]), UsageError, "1 sources are named"),
-        (lambda: econ.shapley_sources(GOOD, ["mean", "mean"]), UsageError, "2 sources are named"),
+        (lambda: econ.shapley_sources(GOOD, ["mean"]), UsageError, "the sources are mean: expected 2 to 12"),
+        (
+            lambda: econ.shapley_sources(GOOD, ["mean", "mean"]),
+            UsageError,
+            "the sources are mean, mean: expected 2 to 12",
+        ),
         (lambda: econ.shapley_sources(GOOD, ["mean", "population"], elimination="no"), UsageError, "'no'"),
         (lambda: econ.shapley_sources(GOOD, ["mean", "populaton"]), MissingColumnError, "'population'"),
         (
@@ -395,3 +399,10 @@ def test_bad_calls(options, error, says):
 def test_bad_tables(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_sources_without_inequality_say_so():
+    city = pd.DataFrame({"zone": ["a", "b"], "province": "P", "year": 2000, "mean": [0.0, 0.0], "gdp": [1.0, 1.0]})
+    table = econ.shapley_sources(city, ["mean", "gdp"])
+    assert table["share"].isna().all()
+    assert set(table["reason"]) == {"no inequality to share"}

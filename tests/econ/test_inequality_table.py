@@ -257,7 +257,7 @@ def test_decompose_prints_its_tables(capsys, city_csv, tmp_path, show):
     expected = econ.decompose(city, ["province", "region"], index="ge(2)", weights="population")
     found = pd.read_csv(io.StringIO(out), dtype={"group": str}, keep_default_na=False)
     assert_frame_equal(found, getattr(expected, show), check_dtype=False, rtol=1e-12)
-    assert "ge(2), additive, mean share over 2 periods: within province" in err
+    assert "ge(2), additive, mean share, 2 x year: within province" in err
     path = tmp_path / "parts.parquet"
     assert run(capsys, *args, "--show", show, "--out", path)[:2] == (0, "")
     assert len(pd.read_parquet(path)) == len(found)

@@ -183,7 +183,7 @@ def test_minmax_and_interactions(capsys, csv):
         (["sensitivity", "{path}", "--zeros", "ignore"], 2, "zeros is 'ignore'"),
         (["curves", "{path}", "--rank", "province"], 3, "'province' holds text"),
         (["curves", "{path}", "--by", "year"], 2, "two columns 'year'"),
-        (["sources", "{path}", "--source", "farms"], 2, "1 sources are named"),
+        (["sources", "{path}", "--source", "farms"], 2, "the sources are farms: expected 2 to 12"),
         (["provinces", "{path}", "--to", "klingon"], 2, "no spelling 'klingon'"),
         (["controls", "ratio", "{path}", "--numerator", "farms", "--denominator", "gdp"], 3, "no column 'gdp'"),
         (
