@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nightcore.coverage_file import load_coverage
     from nightcore.errors import NightcoreError
     from nightcore.grid import DMSP_GLOBAL, Grid
+    from nightcore.histograms import histogram_sums, zone_histograms
     from nightcore.ingest import ingest
     from nightcore.kernels.continuity import continuity
     from nightcore.kernels.merge import merge
@@ -33,6 +34,7 @@ _HOME = {
     "nightcore.coverage_file": ("load_coverage",),
     "nightcore.errors": ("NightcoreError",),
     "nightcore.grid": ("DMSP_GLOBAL", "Grid"),
+    "nightcore.histograms": ("histogram_sums", "zone_histograms"),
     "nightcore.ingest": ("ingest",),
     "nightcore.kernels.continuity": ("continuity",),
     "nightcore.kernels.merge": ("merge",),
@@ -57,6 +59,8 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "NightcoreError",
     "DMSP_GLOBAL",
     "Grid",
+    "histogram_sums",
+    "zone_histograms",
     "ingest",
     "continuity",
     "merge",

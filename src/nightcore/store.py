@@ -21,6 +21,7 @@ import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,14 +129,35 @@ class Store:
         IntegrityError
             When the chunk's file is missing or is not byte for byte what was written; it names the tile.
         """
+        return self.read_chunk(tile)[:, : tile.height, : tile.width]
+
+    def read_chunk(self, tile: Tile, out: np.ndarray | None = None) -> np.ndarray:
+        """`read` with the cells beyond the grid's edge, (composite, 512, 512), into `out` of this shape where given: a
+        new array of this size costs more than decoding into an old one."""
         packed = self._checked_bytes(chunk_key(self.sensor, tile), str(tile))
         try:
-            block = decode_chunk(packed, len(self.composites), self.sensor.dtype)
+            return decode_chunk(packed, len(self.composites), self.sensor.dtype, out)
         except (RuntimeError, ValueError) as error:  # numcodecs: "Zstd decompression error"; another length
             raise IntegrityError(
                 f"{self.path}: {tile} cannot be decoded ({error}); ingest the sources again."
             ) from error
-        return block[:, : tile.height, : tile.width]
+
+    def is_dark(self, tile: Tile) -> bool:
+        """True where every composite is 0 in the whole tile, told by the hash of its file without decoding it.
+
+        A tile of which this cannot be told, because another version of the codec wrote it, counts as not dark.
+
+        Raises
+        ------
+        IntegrityError
+            As in `read`.
+        """
+        key = chunk_key(self.sensor, tile)
+        shape = (len(self.composites), tile.height, tile.width)
+        if self._files[key][1] != dark_digest(shape, self.sensor.dtype, int(self.sensor.nodata)):
+            return False
+        self._checked_bytes(key, str(tile))
+        return True
 
     def read_window(self, row: int, column: int, height: int, width: int) -> np.ndarray:
         """(composite, height, width) uint8 of any window inside the grid."""
@@ -222,12 +244,18 @@ def encode_chunk(block: np.ndarray, nodata: int) -> bytes:
     return bytes(Zstd(level=ZSTD_LEVEL, checksum=True).encode(whole))
 
 
-def decode_chunk(packed: bytes, n_composite: int, dtype: str) -> np.ndarray:
-    """Bytes of a chunk -> (composite, 512, 512)."""
+def decode_chunk(packed: bytes, n_composite: int, dtype: str, out: np.ndarray | None = None) -> np.ndarray:
+    """Bytes of a chunk -> (composite, 512, 512), in `out` where given."""
     from numcodecs.zstd import Zstd
 
-    plain = Zstd(level=ZSTD_LEVEL, checksum=True).decode(packed)
-    return np.frombuffer(plain, dtype).reshape(n_composite, TILE, TILE)
+    plain = Zstd(level=ZSTD_LEVEL, checksum=True).decode(packed, out)
+    return np.frombuffer(plain, dtype).reshape(n_composite, TILE, TILE) if out is None else out
+
+
+@cache
+def dark_digest(shape: tuple[int, int, int], dtype: str, nodata: int) -> str:
+    """SHA-256 of the encoded chunk of a tile of this shape that is 0 everywhere."""
+    return hashlib.sha256(encode_chunk(np.zeros(shape, dtype), nodata)).hexdigest()
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

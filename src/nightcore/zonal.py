@@ -1,27 +1,29 @@
 """The fused run: from a store to a table of zones and years, one tile at a time; lights are never written.
 
-Every contribution of a cell is rounded once to an integer and added exactly, so tables do not depend on tiling,
-threads or the order of tiles, not by one bit.
+Weights, areas and lights are integers, so that sums of products are exact and tables do not depend on tiling, threads
+or the order of tiles, not by one bit (docs/decisions/0002-fixed-point.md).
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from nightcore import __version__
 from nightcore.errors import BadInputError, UsageError
 from nightcore.files import whole_file
-from nightcore.grid import ROUNDING, Grid
+from nightcore.grid import ROUNDING, Grid, ellipsoid_area_to
 from nightcore.lights import Recipe, make_recipe
-from nightcore.store import Store, Tile, as_store, tiles_of
+from nightcore.sensors import Sensor
+from nightcore.store import TILE, Store, Tile, as_store, tiles_of
 from nightcore.threads import thread_count
 from nightcore.zones import Coverage, grid_of
 
@@ -30,8 +32,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from nightcore.calibration import Calibration
+    from nightcore.kernels.zonal import Scratch, Window, ZoneSums
 
 Progress = Callable[[int, int], None]
+Result = TypeVar("Result")
+
+# [DN] thresholds of saturation below the sensor's ceiling, and the columns that tell how often they are reached
+NEAR_CEILING = {"saturated55_share": 55, "saturated60_share": 60}
+# [bytes] of a lazy stack that are kept from the search for its largest value until they are summed
+KEPT = 2**28
 
 
 def zonal(
@@ -65,8 +74,8 @@ def zonal(
     -------
     DataFrame
         zone, columns kept by the coverage, year, sum [DN], cells, mean [DN], sum_area [DN km2], area_km2, mean_area
-        [DN], lit_share, saturated_share (stores only), missing_share, min, max [DN]. `attrs["provenance"]` tells how
-        it was made.
+        [DN], lit_share, saturated55_share, saturated60_share, saturated_share (stores only), missing_share, min, max
+        [DN]; and reason where a zone covers no cell. `attrs["provenance"]` tells how it was made.
 
     Raises
     ------
@@ -120,140 +129,152 @@ class Totals:
     total_area: np.ndarray  # S w a v
     area: np.ndarray  # S w a over observed cells
     lit: np.ndarray  # S w where v > 0
-    saturated: np.ndarray | None  # S w where a raw DN of the year is at the ceiling
+    saturated: np.ndarray  # (threshold, zone, layer) S w where the brightest raw DN of the year is at or above it
     missing: np.ndarray  # S w over unobserved cells
-    low: np.ndarray  # smallest observed v
+    low: np.ndarray  # smallest observed v, NaN where there is none
     high: np.ndarray  # largest observed v
+
+
+class Tally:
+    """Exact sums of all zones, to which those of tiles are added in any order.
+
+    Limbs are kept where sums need them; weights and areas, at most 2**30 a cell, fit an int64 on any grid of fewer than
+    2**33 cells.
+    """
+
+    def __init__(self, shape: tuple[int, int], n_threshold: int, low: float, high: float, dtype: type):
+        """`shape` is (zone, layer), `low` and `high` what the extremes of nothing are."""
+        from nightcore.kernels.fixed import ExactSum
+
+        self.total, self.total_area = ExactSum(shape), ExactSum(shape)
+        self.weight, self.area = np.zeros(shape[0], np.int64), np.zeros(shape[0], np.int64)
+        self.lit, self.missing, self.missing_area = (np.zeros(shape, np.int64) for _ in range(3))
+        self.saturated = np.zeros((n_threshold, *shape), np.int64)
+        self.low, self.high = np.full(shape, low, dtype), np.full(shape, high, dtype)
+
+    def add(self, zones: np.ndarray, sums: ZoneSums) -> None:
+        """Add the sums of one tile to the rows `zones` (k,)."""
+        self.total.add(zones, *sums.total)
+        self.total_area.add(zones, *sums.total_area)
+        for name in ("weight", "area", "lit", "missing", "missing_area"):
+            getattr(self, name)[zones] += getattr(sums, name)
+        self.saturated[:, zones] += sums.saturated
+        self.low[zones] = np.minimum(self.low[zones], sums.low)
+        self.high[zones] = np.maximum(self.high[zones], sums.high)
+
+    def totals(self, bits: int, area_bits: int, unit: float) -> Totals:
+        """The sums as floats, each rounded once, and dropped here; light is in steps of 2**-bits, area in steps of
+        2**-area_bits km2, extremes count `unit`."""
+        from nightcore.kernels.cover import WEIGHT_BITS
+
+        def drop(name: str) -> Any:
+            return self.__dict__.pop(name)
+
+        missing = drop("missing")
+        cells = np.ldexp(drop("weight")[:, None] - missing, -WEIGHT_BITS)
+        low, high = drop("low"), drop("high")
+        nothing = low > high
+        return Totals(
+            total=drop("total").value(bits + WEIGHT_BITS),
+            cells=cells,
+            total_area=drop("total_area").value(bits + area_bits),
+            area=np.ldexp(drop("area")[:, None] - drop("missing_area"), -area_bits),
+            lit=np.ldexp(drop("lit"), -WEIGHT_BITS),
+            saturated=np.ldexp(drop("saturated"), -WEIGHT_BITS),
+            missing=np.ldexp(missing, -WEIGHT_BITS),
+            low=np.where(nothing, np.nan, low * unit),
+            high=np.where(nothing, np.nan, high * unit),
+        )
 
 
 def store_totals(store: Store, coverage: Coverage, recipe: Recipe, threads: int, progress: Progress | None) -> Totals:
     """Sums over all tiles of a store that a zone touches."""
     from nightcore.kernels.fixed import MERGED_BITS
-    from nightcore.kernels.zonal import sum_bits, zone_sums
+    from nightcore.kernels.zonal import Window, dark_sums, zone_sums
 
-    cell_area = store.grid.cell_area()
-    bits = sum_bits(recipe.curves, cell_area.max())
-    ceiling = int(store.sensor.ceiling)
+    area, area_bits = area_units(store.grid)
+    limits = thresholds(store.sensor)
+    chain = (recipe.curves, recipe.year_start, recipe.merge_code, recipe.continuity_code)
+    scratch = scratch_by_thread()
 
-    def sums(tile: Tile):
-        zones, pixel, local, weight = cells_of(coverage, tile)
-        dn = store.read(tile)[recipe.selected]
-        area = cell_area[tile.row : tile.row + tile.height]
-        found = zone_sums(
-            np.ascontiguousarray(dn),
-            recipe.curves,
-            recipe.year_start,
-            recipe.merge_code,
-            recipe.continuity_code,
-            pixel,
-            local,
-            weight,
-            area,
-            len(zones),
-            ceiling,
-            bits,
-        )
-        return zones, found
+    def sums(tile: Tile) -> tuple[np.ndarray, ZoneSums]:
+        cover, of_rows, own = coverage.block(tile), area[tile.row : tile.row + tile.height], scratch()
+        if store.is_dark(tile):
+            return cover.zones, dark_sums(*chain, cover, of_rows, limits)
+        room = own.take("chunk", (len(store.composites), TILE, TILE), np.dtype(store.sensor.dtype))
+        window = Window(0, TILE, tile.height, tile.width)
+        dn = store.read_chunk(tile, room)
+        return cover.zones, zone_sums(dn, recipe.selected, window, *chain, cover, of_rows, limits, own)
 
-    touched = [tile for tile in store.tiles() if coverage.touches(tile)]
     shape = (len(coverage), len(recipe.year_start) - 1)
-    return add_up(each(sums, touched, threads, progress), shape, bits, 2.0**-MERGED_BITS)
+    touched = [tile for tile in store.tiles() if coverage.touches(tile)]
+    return dn_totals(each(sums, touched, threads, progress), shape, len(limits), MERGED_BITS, area_bits)
 
 
-def array_totals(values: np.ndarray, coverage: Coverage, grid: Grid, threads: int, progress: Progress | None) -> Totals:
-    """Sums over all tiles of a (layer, y, x) float stack that a zone touches; `values` may be a dask array."""
-    from nightcore.kernels.zonal import largest_magnitude, value_bits, zone_sums_values
+def dn_totals(
+    parts: Iterable[tuple[np.ndarray, ZoneSums]], shape: tuple[int, int], n_threshold: int, bits: int, area_bits: int
+) -> Totals:
+    """Totals of the sums of tiles, (zones, sums) each, from DN."""
+    from nightcore.kernels.fixed import MISSING
+    from nightcore.kernels.zonal import NOTHING
 
-    cell_area = grid.cell_area()
-    touched = [tile for tile in tiles_of(grid) if coverage.touches(tile)]
-
-    def block(tile: Tile) -> np.ndarray:
-        part = np.asarray(values[:, tile.row : tile.row + tile.height, tile.column : tile.column + tile.width])
-        return np.ascontiguousarray(part, part.dtype if part.dtype == np.float32 else np.float64)
-
-    def largest(tile: Tile) -> float:
-        return largest_magnitude(block(tile).reshape(len(values), -1), cells_of(coverage, tile)[1])
-
-    # Values are brought to at most 1 by a power of two, which is exact, so that sums are as good in W as in nW. The
-    # power follows from the largest value under any zone: it knows nothing of tiles.
-    unit = power_above(max(each(largest, touched, threads, None), default=0.0))
-    bits = value_bits(1.0, cell_area.max())
-
-    def sums(tile: Tile):
-        zones, pixel, local, weight = cells_of(coverage, tile)
-        area = cell_area[tile.row : tile.row + tile.height]
-        scaled = block(tile).astype(np.float64) / unit
-        return zones, zone_sums_values(scaled, pixel, local, weight, area, len(zones), bits)
-
-    found = add_up(each(sums, touched, threads, progress), (len(coverage), len(values)), bits, unit)
-    return replace(found, total=found.total * unit, total_area=found.total_area * unit)
-
-
-def cells_of(coverage: Coverage, tile: Tile) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(zones, pixel, local, weight): the zones of a tile, (k,) places in `ids`, and its covered cells by flat index,
-    (n,) int64, int32 which of the zones, and float64 share in (0, 1]."""
-    from nightcore.kernels.cover import WEIGHT_BITS
-
-    cover = coverage.block(tile)
-    row, column, local, units = cover.entries()
-    pixel = row.astype(np.int64) * tile.width + column
-    order = np.argsort(pixel, kind="stable")  # the chain runs once for cells that follow each other
-    return cover.zones, pixel[order], local[order].astype(np.int32), units[order] * 2.0**-WEIGHT_BITS
-
-
-def power_above(largest: float) -> float:
-    """The power of two at or above `largest`; 1 for 0.
-
-    Raises
-    ------
-    BadInputError
-        A value is infinite.
-    """
-    if not math.isfinite(largest):
-        raise BadInputError(f"the raster holds {largest}: expected finite values, NaN where missing.")
-    return math.ldexp(1.0, math.frexp(largest)[1]) if largest else 1.0
-
-
-def each(work: Callable[[Tile], Any], tiles: Sequence[Tile], threads: int, progress: Progress | None) -> list:
-    """`work` of every tile, in the order of the tiles; kernels let go of the GIL, so threads run beside each other."""
-    done = []
-    with ThreadPoolExecutor(threads) as pool:
-        for result in pool.map(work, tiles):
-            done.append(result)
-            if progress:
-                progress(len(done), len(tiles))
-    return done
-
-
-def add_up(parts: Iterable[tuple[np.ndarray, Any]], shape: tuple[int, int], bits: int, unit: float) -> Totals:
-    """Exact sums over tiles, turned into floats once at the end.
-
-    Parameters
-    ----------
-    parts : (zones, sums) per tile
-        `zones` (k,) index into the coverage's ids, `sums` of (k, layer) arrays from the kernels.
-    shape : (zone, layer)
-    bits : int
-        Sums are in units of 2**-bits.
-    unit : float
-        Value of one step of `low` and `high`.
-    """
-    from nightcore.kernels.zonal import ExactSum
-
-    names = ("total", "cells", "total_area", "area", "lit", "saturated", "missing")
-    exact = {name: ExactSum(shape) for name in names}
-    low, high = np.full(shape, np.nan), np.full(shape, np.nan)
+    tally = Tally(shape, n_threshold, NOTHING, MISSING, np.int32)
     for zones, sums in parts:
-        for name in names:
-            block = getattr(sums, name)
-            if block is None:  # values that are not a sensor's DN have no ceiling
-                exact[name] = None
-            else:
-                exact[name].add(zones, block)
-        low[zones] = np.fmin(low[zones], sums.low)
-        high[zones] = np.fmax(high[zones], sums.high)
-    floats = {name: None if found is None else found.value(bits) for name, found in exact.items()}
-    return Totals(**floats, low=low * unit, high=high * unit)
+        tally.add(zones, sums)
+    return tally.totals(bits, area_bits, 2.0**-bits)
+
+
+def thresholds(sensor: Sensor) -> np.ndarray:
+    """(3,) int64 raw DN that count as saturated, the ceiling last; none for a sensor without a ceiling."""
+    return np.array([] if sensor.ceiling is None else [*NEAR_CEILING.values(), sensor.ceiling], np.int64)
+
+
+def area_units(grid: Grid) -> tuple[np.ndarray, int]:
+    """(row,) int32 area of a cell in each row [2**-bits km2], and bits: the same for all grids with these cells."""
+    from nightcore.kernels.fixed import area_bits, quantise_area
+
+    north = ellipsoid_area_to(np.array(min(grid.dy / 2, 90.0)))
+    bits = area_bits(float(2 * north * np.deg2rad(grid.dx)))
+    return quantise_area(grid.cell_area(), bits), bits
+
+
+def scratch_by_thread() -> Callable[[], Scratch]:
+    """A function that gives every thread its own Scratch."""
+    from nightcore.kernels.zonal import Scratch
+
+    own = threading.local()
+
+    def scratch() -> Scratch:
+        if not hasattr(own, "scratch"):
+            own.scratch = Scratch()
+        return own.scratch
+
+    return scratch
+
+
+def each(
+    work: Callable[[Tile], Result], tiles: Sequence[Tile], threads: int, progress: Progress | None
+) -> Iterator[Result]:
+    """`work` of every tile, in the order of the tiles; kernels let go of the GIL, so threads run beside each other.
+
+    At most a few results wait, however long one tile takes.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        following = iter(tiles)
+        try:
+            for done in range(1, len(tiles) + 1):
+                while len(waiting) < 4 * threads and (tile := next(following, None)) is not None:
+                    waiting.append(pool.submit(work, tile))
+                yield waiting.popleft().result()
+                if progress:
+                    progress(done, len(tiles))
+        finally:
+            for left in waiting:
+                left.cancel()
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
 
 
 def tidy(
@@ -263,15 +284,15 @@ def tidy(
     import pandas as pd
 
     n_zone, n_layer = totals.cells.shape
-    frame = pd.DataFrame({"zone": np.repeat(np.array(coverage.ids, object), n_layer)}).infer_objects()
-    for column in coverage.attributes:
-        frame[column] = coverage.attributes[column].repeat(n_layer).to_numpy()
+    columns: dict[str, Any] = {"zone": pd.Series(coverage.ids, dtype=object).infer_objects().repeat(n_layer)}
+    columns |= {name: coverage.attributes[name].repeat(n_layer) for name in coverage.attributes}
     if layer is not None:
-        frame[layer[0]] = np.tile(layer[1], n_zone)
+        columns[layer[0]] = np.tile(layer[1], n_zone)
     seen = totals.cells > 0
     missing = totals.missing + coverage.outside[:, None]
+    shares = [*NEAR_CEILING, "saturated_share"] if len(totals.saturated) else []
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is the NaN that is wanted
-        columns = {
+        numbers = {
             "sum": np.where(seen, totals.total, np.nan),  # nothing seen is not darkness
             "cells": totals.cells,
             "mean": totals.total / totals.cells,
@@ -279,16 +300,148 @@ def tidy(
             "area_km2": totals.area,
             "mean_area": totals.total_area / totals.area,
             "lit_share": totals.lit / totals.cells,
-            "saturated_share": None if totals.saturated is None else totals.saturated / totals.cells,
+            **{name: reached / totals.cells for name, reached in zip(shares, totals.saturated, strict=True)},
             "missing_share": missing / (totals.cells + missing),
             "min": totals.low,
             "max": totals.high,
         }
-    for name, values in columns.items():
-        if values is not None:
-            frame[name] = values.ravel()
+    columns |= {name: values.ravel() for name, values in numbers.items()}
+    if coverage.reasons:
+        columns["reason"] = pd.Series([coverage.reasons.get(id, "") for id in coverage.ids]).repeat(n_layer)
+    frame = pd.DataFrame({name: pd.Series(values).reset_index(drop=True) for name, values in columns.items()})
     frame.attrs["provenance"] = provenance
     return frame
+
+
+# --- any raster stack ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stack:
+    """A (layer, y, x) NumPy or dask array of any numbers, as blocks that kernels take.
+
+    Attributes
+    ----------
+    values : array
+    fills : tuple
+        Values that stand for missing, of the dtype of `values`.
+    """
+
+    values: Any
+    fills: tuple[Any, ...]
+    kept: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
+    kept_bytes: int = 0
+
+    @property
+    def is_dn(self) -> bool:
+        return self.values.dtype == np.uint8
+
+    def block(self, tile: Tile, keep: bool = False) -> tuple[np.ndarray, Window]:
+        """An array in one piece, uint8, float32 or float64 with NaN, and where in it the tile lies.
+
+        An array in memory is not copied where kernels can take it as it is; of others, blocks are kept where `keep` and
+        as long as they are few.
+        """
+        from nightcore.kernels.zonal import Window
+
+        values, plain = self.values, self.values.dtype in (np.uint8, np.float32, np.float64)
+        if isinstance(values, np.ndarray) and values.flags.c_contiguous and plain and (self.is_dn or not self.fills):
+            return values, Window(tile.row * values.shape[2] + tile.column, values.shape[2], tile.height, tile.width)
+        part = self.kept.get(tile.index)
+        if part is None:
+            part = np.asarray(values[:, tile.row : tile.row + tile.height, tile.column : tile.column + tile.width])
+            missing = np.isin(part, self.fills) if self.fills and not self.is_dn else None
+            part = np.ascontiguousarray(part, part.dtype if plain else np.float64)
+            if missing is not None:
+                part = np.where(missing, part.dtype.type(np.nan), part)
+            if keep and not isinstance(values, np.ndarray) and self.kept_bytes + part.nbytes <= KEPT:
+                self.kept[tile.index] = part
+                self.kept_bytes += part.nbytes
+        return part, Window(0, tile.width, tile.height, tile.width)
+
+
+def stack_totals(stack: Stack, coverage: Coverage, grid: Grid, threads: int, progress: Progress | None) -> Totals:
+    """Sums over all tiles of a stack that a zone touches."""
+    area, area_bits = area_units(grid)
+    touched = [tile for tile in tiles_of(grid) if coverage.touches(tile)]
+    shape = (len(coverage), len(stack.values))
+    total = dn_stack_totals if stack.is_dn else value_stack_totals
+    return total(stack, coverage, area, area_bits, touched, shape, threads, progress)
+
+
+def dn_stack_totals(
+    stack: Stack,
+    coverage: Coverage,
+    area: np.ndarray,
+    area_bits: int,
+    tiles: Sequence[Tile],
+    shape: tuple[int, int],
+    threads: int,
+    progress: Progress | None,
+) -> Totals:
+    """Bytes go the way of a store's DN, every layer a year of its own and its curve the identity."""
+    from nightcore.kernels.continuity import NONE
+    from nightcore.kernels.fixed import MERGED_BITS, quantise
+    from nightcore.kernels.merge import MEAN
+    from nightcore.kernels.zonal import zone_sums
+
+    identity = np.arange(256.0)
+    identity[list(stack.fills)] = np.nan
+    layers = np.arange(shape[1] + 1, dtype=np.int64)
+    chain = (quantise(np.tile(identity, (shape[1], 1))), layers, MEAN, NONE)
+    scratch, none = scratch_by_thread(), np.array([], np.int64)
+
+    def sums(tile: Tile) -> tuple[np.ndarray, ZoneSums]:
+        cover, (dn, window) = coverage.block(tile), stack.block(tile)
+        of_rows = area[tile.row : tile.row + tile.height]
+        return cover.zones, zone_sums(dn, layers[:-1], window, *chain, cover, of_rows, none, scratch())
+
+    return dn_totals(each(sums, tiles, threads, progress), shape, 0, MERGED_BITS, area_bits)
+
+
+def value_stack_totals(
+    stack: Stack,
+    coverage: Coverage,
+    area: np.ndarray,
+    area_bits: int,
+    tiles: Sequence[Tile],
+    shape: tuple[int, int],
+    threads: int,
+    progress: Progress | None,
+) -> Totals:
+    """Floats are rounded to 2**-44 of the largest under any zone, so that sums are as good in W as in nW and know
+    nothing of tiles; that takes a pass of its own."""
+    from nightcore.kernels.zonal import largest_value, value_bits, zone_sums_values
+
+    def largest(tile: Tile) -> float:
+        return largest_value(*stack.block(tile, keep=True), coverage.block(tile))
+
+    bits = value_bits(max(each(largest, tiles, threads, None), default=0.0))
+
+    def sums(tile: Tile) -> tuple[np.ndarray, ZoneSums]:
+        cover, (values, window) = coverage.block(tile), stack.block(tile)
+        return cover.zones, zone_sums_values(values, window, bits, cover, area[tile.row : tile.row + tile.height])
+
+    tally = Tally(shape, 0, np.inf, -np.inf, np.float64)
+    for zones, found in each(sums, tiles, threads, progress):
+        tally.add(zones, found)
+    return tally.totals(bits, area_bits, 1.0)
+
+
+def fills_of(array: xr.DataArray) -> tuple[Any, ...]:
+    """What stands for missing by the attributes `_FillValue` and `missing_value`, as the array holds it: -999.9 of a
+    float32 raster is not -999.9 of a float64 attribute."""
+    found = []
+    for name in ("_FillValue", "missing_value"):
+        fill = array.attrs.get(name)
+        if fill is None or np.isnan(fill):
+            continue
+        if np.issubdtype(array.dtype, np.integer):
+            limits = np.iinfo(array.dtype)
+            if not limits.min <= fill <= limits.max or fill != int(fill):
+                continue  # no integer of the array can be that
+        found.append(np.asarray(fill).astype(array.dtype)[()])
+    return tuple(dict.fromkeys(found))
 
 
 def zonal_of_array(array: xr.DataArray, coverage: Coverage, threads: int, progress: Progress | None) -> pd.DataFrame:
@@ -306,25 +459,14 @@ def zonal_of_array(array: xr.DataArray, coverage: Coverage, threads: int, progre
         per_layer = [str(c) for c in array.coords if array.coords[c].dims == (name,)]
         column = "year" if "year" in per_layer and array.coords["year"].to_index().is_unique else name
         layer = (column, array.coords[column].values if column in per_layer else np.arange(array.shape[0]))
-    array = without_fill(array)
-    values = array.data if array.ndim == 3 else array.data[None]
-    totals = array_totals(values, coverage, grid, threads, progress)
+    stack = Stack(array.data if array.ndim == 3 else array.data[None], fills_of(array))
+    totals = stack_totals(stack, coverage, grid, threads, progress)
     provenance = {
         "nightcore": __version__,
         "data": {"name": None if array.name is None else str(array.name), "shape": list(array.shape)},
         "coverage": provenance_of(coverage),
     }
     return tidy(totals, coverage, layer, provenance)
-
-
-def without_fill(array: xr.DataArray) -> xr.DataArray:
-    """The array with NaN where its attributes `_FillValue` or `missing_value` say that nothing was observed."""
-    for name in ("_FillValue", "missing_value"):
-        fill = array.attrs.get(name)
-        if fill is not None and not np.isnan(fill):
-            # as the file holds it: -999.9 of a float32 raster is not -999.9 of a float64 attribute
-            array = array.where(array != np.asarray(fill).astype(array.dtype))
-    return array
 
 
 def provenance_of(coverage: Coverage) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from shapely.geometry import Polygon, box
 
 import nightcore as nc
-from nightcore.errors import BadInputError, MissingCoefficientsError, UsageError
+from nightcore.errors import BadInputError, IntegrityError, MissingCoefficientsError, UsageError
 from nightcore.grid import DMSP_GLOBAL
-from nightcore.zonal import composite_totals
+from nightcore.zonal import composite_totals, each
 from tests.nightcore.rasters import SMALL, write_composites
 
 
@@ -89,10 +89,13 @@ def test_columns(store, cov):
     table = nc.zonal(store, cov, "raw")
     assert list(table.columns) == [
         *("zone", "province", "year", "sum", "cells", "mean", "sum_area", "area_km2", "mean_area"),
-        *("lit_share", "saturated_share", "missing_share", "min", "max"),
+        *("lit_share", "saturated55_share", "saturated60_share", "saturated_share", "missing_share", "min", "max"),
+        "reason",
     ]
     assert len(table) == 3 * 22
     off = table[table["zone"] == "off"]
+    assert off["reason"].str.len().gt(0).all()
+    assert table[table["zone"] != "off"]["reason"].eq("").all()
     assert off["cells"].eq(0).all()
     assert off["sum"].isna().all()
     assert off["missing_share"].eq(1).all()
@@ -115,6 +118,7 @@ def test_shares_of_one_cell(tmp_path):
     assert row["cells"] == 3
     assert row["lit_share"] == 1
     assert row["saturated_share"] == pytest.approx(1 / 3, rel=1e-15)  # one division
+    assert row["saturated60_share"] == row["saturated55_share"] == row["saturated_share"]
     assert row["missing_share"] == 0.25
     assert (row["min"], row["max"]) == (2, 61.5)
     lit = nc.zonal(store, cov, "raw", merge="either_zero").iloc[0]
@@ -144,7 +148,8 @@ def test_any_tiling_gives_the_same_bits(tmp_path, store, zones, cov):
     tables.append(
         nc.zonal(store, nc.coverage(part, store, id="code", rule="centre"), "elvidge2014", continuity="fixpoint")
     )
-    sums = [table[["sum", "cells", "lit_share", "saturated_share", "missing_share", "min", "max"]] for table in tables]
+    columns = ["sum", "cells", "lit_share", "saturated55_share", "saturated_share", "missing_share", "min", "max"]
+    sums = [table[columns] for table in tables]
     pd.testing.assert_frame_equal(sums[0], sums[2], check_exact=True)
     pd.testing.assert_frame_equal(sums[1], sums[2], check_exact=True)
     # row areas come from edges computed from another origin: rounding of degrees, 1e-14 of 40
@@ -179,6 +184,57 @@ def test_composites_alone(store, cov):
     weight = np.rint(cov.weight[own] * 2.0**30) / 2.0**30  # as the engine holds them
     # sums of float64 products: 1e-12 is rounding
     assert_allclose(sums[1], (layer * weight).sum(axis=1), rtol=1e-12)
+
+
+def test_dark_tiles_are_not_decoded_but_checked(tmp_path, monkeypatch):
+    """Four tiles, of which three are 0 in all composites; one of them has only a part of the grid."""
+    from nightcore.store import Store, chunk_key
+    from tests.nightcore.rasters import ngdc_name, write_raster
+
+    grid = DMSP_GLOBAL.part(4000, 24000, 520, 700)
+    dn = np.zeros(grid.shape, np.uint8)
+    dn[100, 200] = 40
+    for name in ("F101994", "F121994"):
+        write_raster(tmp_path / ngdc_name(name), dn, grid)
+    store = nc.ingest(tmp_path, tmp_path / "s.zarr", allow_missing=True)
+    assert [store.is_dark(tile) for tile in store.tiles()] == [False, True, True, True]
+    cov = nc.coverage(gpd.GeoDataFrame(geometry=[box(*grid.bounds)], crs=4326), store, rule="centre")
+    decoded = []
+    read = Store.read_chunk
+    monkeypatch.setattr(Store, "read_chunk", lambda self, tile, out: decoded.append(tile) or read(self, tile, out))
+    row = nc.zonal(store, cov, "raw").iloc[0]
+    assert len(decoded) == 1
+    assert (row["sum"], row["cells"], row["min"], row["max"]) == (40, 520 * 700, 0, 40)
+    assert row["lit_share"] == 1 / (520 * 700)
+    # rows have one area each, and 700 of them are added in another order
+    assert row["area_km2"] == pytest.approx(grid.cell_area().sum() * 700, rel=1e-9)
+    file = store.path / chunk_key(store.sensor, store.tiles()[3])
+    packed = file.read_bytes()
+    file.write_bytes(packed[:-1] + bytes([packed[-1] ^ 1]))
+    with pytest.raises(IntegrityError, match=r"tile 1,1 .*its hash differs"):
+        nc.zonal(store, cov, "raw")
+    file.unlink()
+    with pytest.raises(IntegrityError, match=r"tile 1,1 .*is missing"):
+        nc.zonal(store, cov, "raw")
+
+
+def test_an_error_in_one_tile_ends_the_work(store, cov):
+    seen = []
+
+    def fail(tile):
+        seen.append(tile)
+        raise BadInputError("tile")
+
+    with pytest.raises(BadInputError, match="tile"):
+        list(each(fail, list(range(1000)), 2, None))
+    assert len(seen) < 20
+
+
+def test_results_come_in_order_and_progress_with_them():
+    told = []
+    found = list(each(lambda tile: tile, list(range(50)), 3, lambda done, n: told.append((done, n))))
+    assert found == list(range(50))
+    assert told == [(k + 1, 50) for k in range(50)]
 
 
 # --- any raster stack ---------------------------------------------------------------------------------------------
@@ -245,6 +301,47 @@ def test_lazy_and_eager_stacks_give_the_same_bits(radiance, zones):
     cov = nc.coverage(zones, radiance, id="code")
     lazy = radiance.copy(data=dask.array.from_array(radiance.values, chunks=(1, 100, 333)))
     pd.testing.assert_frame_equal(nc.zonal(radiance, cov), nc.zonal(lazy, cov, threads=1), check_exact=True)
+
+
+@pytest.mark.parametrize("fill", [None, 255, 7])
+def test_bytes_and_floats_give_the_same_table(zones, fill):
+    """Bytes go through the kernels of DN, floats through those of values."""
+    values = np.random.default_rng(1).choice(np.r_[np.zeros(600), np.arange(256)], (3, *SMALL.shape)).astype(np.uint8)
+    stack = xr.DataArray(values, dims=("layer", "y", "x"), coords={"y": SMALL.y, "x": SMALL.x})
+    if fill is not None:
+        stack.attrs["_FillValue"] = fill
+    cov = nc.coverage(zones, stack, id="code")
+    of_bytes, of_floats = nc.zonal(stack, cov), nc.zonal(stack.astype(np.float32).assign_attrs(stack.attrs), cov)
+    # whole numbers below 256 are exact in both
+    pd.testing.assert_frame_equal(of_bytes, of_floats, check_exact=True)
+    lazy = stack.copy(data=dask.array.from_array(values, chunks=(2, 200, 300)))
+    pd.testing.assert_frame_equal(of_bytes, nc.zonal(lazy, cov, threads=1), check_exact=True)
+
+
+@pytest.mark.parametrize("change", ["F", "strided", "big-endian", "float16", "int16"])
+def test_arrays_of_any_layout(zones, change):
+    values = np.random.default_rng(1).integers(0, 200, (3, *SMALL.shape)).astype(np.float32)
+    other = {
+        "F": lambda: np.asfortranarray(values),
+        "strided": lambda: np.repeat(values, 2, axis=2)[:, :, ::2],
+        "big-endian": lambda: values.astype(">f4"),
+        "float16": lambda: values.astype(np.float16),
+        "int16": lambda: values.astype(np.int16),
+    }[change]()
+    coords = {"y": SMALL.y, "x": SMALL.x}
+    plain, changed = (xr.DataArray(v, dims=("layer", "y", "x"), coords=coords) for v in (values, other))
+    cov = nc.coverage(zones, plain, id="code")
+    pd.testing.assert_frame_equal(nc.zonal(plain, cov), nc.zonal(changed, cov), check_exact=True)
+
+
+def test_an_infinite_value_is_refused_only_under_a_zone(radiance, zones):
+    cov = nc.coverage(zones, radiance, id="code")
+    away = radiance.copy()
+    away.values[:, 0, 0] = np.inf  # the north-west cell lies in no zone
+    pd.testing.assert_frame_equal(nc.zonal(away, cov), nc.zonal(radiance, cov), check_exact=True)
+    away.values[1, cov.row[0], cov.column[0]] = -np.inf
+    with pytest.raises(BadInputError, match="holds inf: expected finite"):
+        nc.zonal(away, cov)
 
 
 def test_a_single_image_and_integers_with_a_fill(zones):

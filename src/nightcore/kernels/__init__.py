@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,15 @@ def sources_stamp() -> str:
     return digest.hexdigest()
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any] | None = None, *, reorder: bool = False) -> Callable[..., Any]:
     """Compile a serial function that lets go of the GIL, and keep the machine code on disk where that is possible.
 
-    Threads come from outside.  The numpy error model makes 1/0 an inf, as it is with NUMBA_DISABLE_JIT=1.
+    Threads come from outside.  The numpy error model makes 1/0 an inf, as it is with NUMBA_DISABLE_JIT=1.  With
+    `reorder` floats may be added in any order, and thus in vectors: only where all their sums are exact.
     """
-    options = {"nogil": True, "error_model": "numpy"}
+    if function is None:
+        return partial(kernel, reorder=reorder)
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc"} if reorder else False}
     try:
         compiled = numba.njit(cache=True, **options)(function)
         # numba looks only at the file of the function itself; a kernel that has another file's kernel inlined would

@@ -19,8 +19,8 @@ isotonic      the non-decreasing series nearest in least squares; keeps the mean
 
 All but `none` and `isotonic` turn noise into growth or decline (docs/decisions/0003-continuity.md).  Years that were
 never observed are passed over: neighbours are the nearest observed years, and missing stays missing.  A value of 0 or
-below is dark.  One function of one pixel serves fixed point and floats: `none` is the mark of a missing value, an
-integer for integers and NaN for floats.
+below is dark.  The same functions serve fixed point and floats: `none` is the mark of a missing value, an integer below
+all others for integers and NaN for floats.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from nightcore.kernels.merge import is_missing, settle
 if TYPE_CHECKING:
     import xarray as xr
 
+BLOCK = 512  # cells that go through a rule together
+
 NONE, SIMULTANEOUS, SEQUENTIAL, FIXPOINT, CUMMAX, CUMMIN_BACK, ISOTONIC = range(7)
 
 CONTINUITY_RULES = {
@@ -50,65 +52,82 @@ CONTINUITY_RULES = {
 }
 
 
-# --- rules: v[:n] are the observed years of one pixel, changed in place --------------------------------------------
+# --- rules: years v[:n, :n_cell] of which all were observed -> out, of the same shape -----------------------------
+#
+# Each is a recurrence in time of one pixel.  The loop over cells is the inner one and has no branches, so that it
+# becomes one over vectors of cells; `past` (cell,) is scratch for what a pixel remembers of the other years.
+# Descending years come from an array, because with a descending `range` the compiler does not see that `v` and `out`
+# lie apart.
 
 
 @kernel
-def simultaneous(v, n):
-    before = v[0]
+def compare_neighbours(v, n, n_cell, corrected, past, out):
+    """The printed rule; a year is compared with the one before it as it was observed, or as it was corrected."""
+    for cell in range(n_cell):
+        past[cell] = v[0, cell]
+    lit = np.ones_like(past)
     for t in range(n):
-        now = v[t]
-        if t + 1 < n and v[t + 1] <= 0:
-            v[t] = 0
-        elif t > 0 and before > now:
-            v[t] = before
-        before = now
+        now, following, held = v[t], v[t + 1] if t + 1 < n else lit, out[t]
+        for cell in range(n_cell):
+            brighter = max(past[cell], now[cell])
+            held[cell] = 0 * brighter if following[cell] <= 0 else brighter
+            past[cell] = held[cell] if corrected else now[cell]
 
 
 @kernel
-def sequential(v, n):
+def fixpoint(v, n, n_cell, past, out):
+    for cell in range(n_cell):
+        past[cell] = v[n - 1, cell]
+    for t in np.arange(n - 1, -1, -1):
+        now, held = v[t], out[t]
+        for cell in range(n_cell):
+            least = min(past[cell], now[cell])
+            held[cell] = 0 * least if least <= 0 else now[cell]
+            past[cell] = least
+    for cell in range(n_cell):
+        past[cell] = out[0, cell]
     for t in range(n):
-        if t + 1 < n and v[t + 1] <= 0:
-            v[t] = 0
-        elif t > 0 and v[t - 1] > v[t]:
-            v[t] = v[t - 1]
+        held = out[t]
+        for cell in range(n_cell):
+            brightest = max(past[cell], held[cell])
+            held[cell] = brightest
+            past[cell] = brightest
 
 
 @kernel
-def fixpoint(v, n):
-    last_dark = -1
+def cummax(v, n, n_cell, past, out):
+    for cell in range(n_cell):
+        past[cell] = v[0, cell]
     for t in range(n):
-        if v[t] <= 0:
-            last_dark = t
-    for t in range(last_dark + 1):
-        v[t] = 0
-    cummax(v, n)
+        now, held = v[t], out[t]
+        for cell in range(n_cell):
+            brightest = max(past[cell], now[cell])
+            held[cell] = brightest
+            past[cell] = brightest
 
 
 @kernel
-def cummax(v, n):
-    for t in range(1, n):
-        if v[t - 1] > v[t]:
-            v[t] = v[t - 1]
+def cummin_back(v, n, n_cell, past, out):
+    for cell in range(n_cell):
+        past[cell] = v[n - 1, cell]
+    for t in np.arange(n - 1, -1, -1):
+        now, held = v[t], out[t]
+        for cell in range(n_cell):
+            least = min(past[cell], now[cell])
+            held[cell] = least
+            past[cell] = least
 
 
 @kernel
-def cummin_back(v, n):
-    for t in range(n - 2, -1, -1):
-        if v[t] > v[t + 1]:
-            v[t] = v[t + 1]
-
-
-@kernel
-def isotonic(v, n, none, total, size):
-    """Pool adjacent violators; `total` (year,) float64 and `size` (year,) int64 are scratch.
+def isotonic(v, n, cell, none, total, size, out):
+    """Pool adjacent violators of one cell; `total` (year,) float64 and `size` (year,) int64 are scratch.
 
     In fixed point this is the exact solution rounded once: sums of int32 are exact in float64, and two different
     means of n values lie at least 1/n**2 apart, far more than a quotient's rounding for any n below a thousand.
     """
     pools = 0
     for t in range(n):
-        total[pools], size[pools] = v[t], 1
+        total[pools], size[pools] = v[t, cell], 1
         pools += 1
         while pools > 1 and total[pools - 2] / size[pools - 2] > total[pools - 1] / size[pools - 1]:
             total[pools - 2] += total[pools - 1]
@@ -118,37 +137,58 @@ def isotonic(v, n, none, total, size):
     for pool in range(pools):
         level = settle(total[pool] / size[pool], none)
         for _ in range(size[pool]):
-            v[t] = level
+            out[t, cell] = level
             t += 1
 
 
 @kernel
-def hold_pixel(series, rule, none, seen, total, size):
-    """Apply a rule to one pixel's years in place; `seen`, as `series`, `total` and `size` (year,) are scratch."""
-    if rule == NONE:
-        return
-    n = 0
-    for t in range(len(series)):
-        if not is_missing(series[t], none):
-            seen[n] = series[t]
-            n += 1
-    if rule == SIMULTANEOUS:
-        simultaneous(seen, n)
-    elif rule == SEQUENTIAL:
-        sequential(seen, n)
+def apply_rule(v, n, n_cell, rule, none, out):
+    """One rule on v[:n, :n_cell]."""
+    past = np.empty(n_cell, v.dtype)
+    if rule in (SIMULTANEOUS, SEQUENTIAL):
+        compare_neighbours(v, n, n_cell, rule == SEQUENTIAL, past, out)
     elif rule == FIXPOINT:
-        fixpoint(seen, n)
+        fixpoint(v, n, n_cell, past, out)
     elif rule == CUMMAX:
-        cummax(seen, n)
+        cummax(v, n, n_cell, past, out)
     elif rule == CUMMIN_BACK:
-        cummin_back(seen, n)
+        cummin_back(v, n, n_cell, past, out)
     else:
-        isotonic(seen, n, none, total, size)
-    n = 0
-    for t in range(len(series)):
-        if not is_missing(series[t], none):
-            series[t] = seen[n]
-            n += 1
+        total, size = np.empty(n, np.float64), np.empty(n, np.int64)
+        for cell in range(n_cell):
+            isotonic(v, n, cell, none, total, size, out)
+
+
+# --- years that were not observed are passed over -----------------------------------------------------------------
+
+
+@kernel
+def hold_cells(v, n_cell, rule, none, out):
+    """Apply a rule other than `none` to v[:, :n_cell] (year, cell) -> out, of the same shape."""
+    n_year = len(v)
+    gaps = np.zeros(n_cell, np.int32)
+    for t in range(n_year):
+        for cell in range(n_cell):
+            gaps[cell] += is_missing(v[t, cell], none)
+    apply_rule(v, n_year, n_cell, rule, none, out)
+    # the few pixels with gaps once more, by the years that were observed
+    seen, held = np.empty((n_year, 1), v.dtype), np.empty((n_year, 1), v.dtype)
+    for cell in range(n_cell):
+        if gaps[cell]:
+            n = n_year - gaps[cell]
+            place = 0
+            for t in range(n_year):
+                if not is_missing(v[t, cell], none):
+                    seen[place, 0] = v[t, cell]
+                    place += 1
+            if n:
+                apply_rule(seen, n, seen.shape[1], rule, none, held)
+            place = 0
+            for t in range(n_year):
+                out[t, cell] = none
+                if not is_missing(v[t, cell], none):
+                    out[t, cell] = held[place, 0]
+                    place += 1
 
 
 # --- stacks -------------------------------------------------------------------------------------------------------
@@ -157,17 +197,16 @@ def hold_pixel(series, rule, none, seen, total, size):
 @kernel
 def hold_stack(stack, rule):
     """(year, cell) float [DN], years ascending -> a new array of the same kind; NaN stays NaN."""
-    n_year, n_cell = stack.shape
-    held = np.empty_like(stack)
-    series, seen = np.empty(n_year, stack.dtype), np.empty(n_year, stack.dtype)
-    total, size = np.empty(n_year, np.float64), np.empty(n_year, np.int64)
-    for cell in range(n_cell):
-        for t in range(n_year):
-            series[t] = stack[t, cell]
-        hold_pixel(series, rule, np.nan, seen, total, size)
-        for t in range(n_year):
-            held[t, cell] = series[t]
-    return held
+    out = stack.copy()
+    if rule != NONE:
+        # a few hundred cells at a time, so that all their years stay in the cache of the processor
+        v, held = np.empty((len(stack), BLOCK), stack.dtype), np.empty((len(stack), BLOCK), stack.dtype)
+        for first in range(0, stack.shape[1], BLOCK):
+            n = min(BLOCK, stack.shape[1] - first)
+            v[:, :n] = stack[:, first : first + n]
+            hold_cells(v, n, rule, np.nan, held)
+            out[:, first : first + n] = held[:, :n]
+    return out
 
 
 def hold_stack_reference(stack: np.ndarray, rule: int) -> np.ndarray:

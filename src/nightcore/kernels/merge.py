@@ -6,7 +6,8 @@ either satellite sees dark (`either_zero`).  No paper says what happens to a pix
 here it takes the other's value, and one that none observed stays missing (docs/notation.md).
 
 A rule is a function of one pixel and serves fixed point and floats: `none` is the mark of a missing value, an integer
-for integers and NaN for floats.  A value of 0 or below is dark.
+for integers and NaN for floats, and `half` is what a value counts in a mean of two, 0.5 for floats and 1 for integers,
+which are in steps of half the size once they are merged.  A value of 0 or below is dark.
 """
 
 from __future__ import annotations
@@ -51,87 +52,72 @@ def settle(mean, none):
 
 
 @kernel
-def mean(values, first, stop, none):
-    """Mean of the observed values[first:stop]; in fixed point exact for two, nearest for more."""
-    total, n = 0.0, 0
-    for i in range(first, stop):
-        if not is_missing(values[i], none):
-            total += values[i]
-            n += 1
-    return settle(total / n, none) if n else np.float64(none)
+def mean(values, n, cell, none, half, lit_only, dark_wins):
+    """Mean of the observed values[:n, cell], or of those above 0 where `lit_only`; 0 where nothing is left of what was
+    observed, and where any of it is dark and `dark_wins`.  In fixed point exact for two, nearest for more."""
+    total, used, seen, dark = 0 * half, 0, False, False
+    for i in range(n):
+        value = values[i, cell]
+        observed = not is_missing(value, none)
+        counts = observed and (value > 0 or not lit_only)
+        # selects instead of branches: the loop over cells becomes one over vectors of them
+        total += value if counts else 0 * half
+        used += 1 if counts else 0
+        seen |= observed
+        dark |= observed and value <= 0
+    level = total * (half if used == 2 else half + half)
+    if used > 2:
+        level = values.dtype.type(settle(total * (half + half) / used, none))
+    level = 0 * half if dark and dark_wins else level
+    return level if seen else none
 
 
 @kernel
-def either_zero(values, first, stop, none):
-    """0 where any observed value is dark, the mean elsewhere."""
-    for i in range(first, stop):
-        if not is_missing(values[i], none) and values[i] <= 0:
-            return 0.0
-    return mean(values, first, stop, none)
+def pick(values, n, cell, none, half, last):
+    """The first observed one of values[:n, cell], or the `last`; satellites are numbered as they were launched."""
+    chosen = none
+    for i in range(n):
+        value = values[i, cell]
+        better = not is_missing(value, none) and (last or is_missing(chosen, none))
+        chosen = value * (half + half) if better else chosen
+    return chosen
+
+
+# --- many pixels --------------------------------------------------------------------------------------------------
 
 
 @kernel
-def mean_of_lit(values, first, stop, none):
-    """Mean of the observed values above 0; 0 where all observed ones are dark."""
-    total, n_lit, n = 0.0, 0, 0
-    for i in range(first, stop):
-        if not is_missing(values[i], none):
-            n += 1
-            if values[i] > 0:
-                total += values[i]
-                n_lit += 1
-    if n_lit:
-        return settle(total / n_lit, none)
-    return 0.0 if n else np.float64(none)
-
-
-@kernel
-def newer(values, first, stop, none):
-    """The observed value of the last satellite; satellites are numbered in the order of their launch."""
-    for i in range(stop - 1, first - 1, -1):
-        if not is_missing(values[i], none):
-            return np.float64(values[i])
-    return np.float64(none)
-
-
-@kernel
-def older(values, first, stop, none):
-    """The observed value of the first satellite."""
-    for i in range(first, stop):
-        if not is_missing(values[i], none):
-            return np.float64(values[i])
-    return np.float64(none)
-
-
-@kernel
-def merge_pixel(values, first, stop, rule, none):
-    """values[first:stop], one year's composites by ascending satellite, as one float64; `none` if none observed."""
-    if rule == MEAN:
-        return mean(values, first, stop, none)
-    if rule == EITHER_ZERO:
-        return either_zero(values, first, stop, none)
-    if rule == MEAN_OF_LIT:
-        return mean_of_lit(values, first, stop, none)
-    if rule == NEWER:
-        return newer(values, first, stop, none)
-    return older(values, first, stop, none)
-
-
-# --- stacks -------------------------------------------------------------------------------------------------------
+def merge_year(values, n, n_cell, rule, none, half, out):
+    """Merge values[:n, :n_cell], one year's composites by ascending satellite, into out[:n_cell]; `none` if none
+    observed."""
+    lit_only, dark_wins, last = rule == MEAN_OF_LIT, rule == EITHER_ZERO, rule == NEWER
+    # the compiler unrolls what happens to a pixel for the numbers that it knows: years have one or two satellites
+    if n == 1:
+        for cell in range(n_cell):
+            out[cell] = mean(values, 1, cell, none, half, lit_only, dark_wins)
+    elif rule in (NEWER, OLDER):
+        if n == 2:
+            for cell in range(n_cell):
+                out[cell] = pick(values, 2, cell, none, half, last)
+        else:
+            for cell in range(n_cell):
+                out[cell] = pick(values, n, cell, none, half, last)
+    elif n == 2:
+        for cell in range(n_cell):
+            out[cell] = mean(values, 2, cell, none, half, lit_only, dark_wins)
+    else:
+        for cell in range(n_cell):
+            out[cell] = mean(values, n, cell, none, half, lit_only, dark_wins)
 
 
 @kernel
 def merge_stack(stack, year_start, rule):
     """(composite, cell) float [DN], years apart by `year_start` (year + 1,) -> (year, cell) of the same dtype."""
-    n_composite, n_cell = stack.shape
     n_year = len(year_start) - 1
-    merged = np.empty((n_year, n_cell), stack.dtype)
-    values = np.empty(n_composite, stack.dtype)
-    for cell in range(n_cell):
-        for i in range(n_composite):
-            values[i] = stack[i, cell]
-        for year in range(n_year):
-            merged[year, cell] = merge_pixel(values, year_start[year], year_start[year + 1], rule, np.nan)
+    merged = np.empty((n_year, stack.shape[1]), stack.dtype)
+    for year in range(n_year):
+        first, stop = year_start[year], year_start[year + 1]
+        merge_year(stack[first:stop], stop - first, stack.shape[1], rule, np.nan, 0.5, merged[year])
     return merged
 
 
