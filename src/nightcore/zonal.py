@@ -171,13 +171,12 @@ class Tally:
             return self.__dict__.pop(name)
 
         missing = drop("missing")
-        cells = np.ldexp(drop("weight")[:, None] - missing, -WEIGHT_BITS)
         low, high = drop("low"), drop("high")
         nothing = low > high
         return Totals(
             total=drop("total").value(bits + WEIGHT_BITS),
-            cells=cells,
             total_area=drop("total_area").value(bits + area_bits),
+            cells=np.ldexp(drop("weight")[:, None] - missing, -WEIGHT_BITS),
             area=np.ldexp(drop("area")[:, None] - drop("missing_area"), -area_bits),
             lit=np.ldexp(drop("lit"), -WEIGHT_BITS),
             saturated=np.ldexp(drop("saturated"), -WEIGHT_BITS),
@@ -264,7 +263,7 @@ def each(
         following = iter(tiles)
         try:
             for done in range(1, len(tiles) + 1):
-                while len(waiting) < 4 * threads and (tile := next(following, None)) is not None:
+                while len(waiting) < 2 * threads and (tile := next(following, None)) is not None:
                     waiting.append(pool.submit(work, tile))
                 yield waiting.popleft().result()
                 if progress:
@@ -280,35 +279,44 @@ def each(
 def tidy(
     totals: Totals, coverage: Coverage, layer: tuple[str, np.ndarray] | None, provenance: dict[str, Any]
 ) -> pd.DataFrame:
-    """One row a zone and layer; shares and means of nothing are NaN."""
+    """One row a zone and layer; shares and means of nothing are NaN.
+
+    The arrays of `totals` become columns, because those of all zones are large: nobody else may need them.
+    """
     import pandas as pd
 
     n_zone, n_layer = totals.cells.shape
-    columns: dict[str, Any] = {"zone": pd.Series(coverage.ids, dtype=object).infer_objects().repeat(n_layer)}
-    columns |= {name: coverage.attributes[name].repeat(n_layer) for name in coverage.attributes}
+    columns: dict[str, Any] = {"zone": pd.Series(coverage.ids, dtype=object).infer_objects().repeat(n_layer).array}
+    columns |= {name: coverage.attributes[name].repeat(n_layer).array for name in coverage.attributes}
     if layer is not None:
         columns[layer[0]] = np.tile(layer[1], n_zone)
-    seen = totals.cells > 0
-    missing = totals.missing + coverage.outside[:, None]
     shares = [*NEAR_CEILING, "saturated_share"] if len(totals.saturated) else []
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 is the NaN that is wanted
-        numbers = {
-            "sum": np.where(seen, totals.total, np.nan),  # nothing seen is not darkness
-            "cells": totals.cells,
-            "mean": totals.total / totals.cells,
-            "sum_area": np.where(seen, totals.total_area, np.nan),
-            "area_km2": totals.area,
-            "mean_area": totals.total_area / totals.area,
-            "lit_share": totals.lit / totals.cells,
-            **{name: reached / totals.cells for name, reached in zip(shares, totals.saturated, strict=True)},
-            "missing_share": missing / (totals.cells + missing),
-            "min": totals.low,
-            "max": totals.high,
-        }
+        mean, mean_area = totals.total / totals.cells, totals.total_area / totals.area
+        for light in (totals.total, totals.total_area):
+            light[totals.cells == 0] = np.nan  # nothing seen is not darkness
+        for part in (totals.lit, *totals.saturated):
+            part /= totals.cells
+        missing = totals.missing
+        missing += coverage.outside[:, None]
+        missing /= totals.cells + missing
+    numbers = {
+        "sum": totals.total,
+        "cells": totals.cells,
+        "mean": mean,
+        "sum_area": totals.total_area,
+        "area_km2": totals.area,
+        "mean_area": mean_area,
+        "lit_share": totals.lit,
+        **dict(zip(shares, totals.saturated, strict=True)),
+        "missing_share": missing,
+        "min": totals.low,
+        "max": totals.high,
+    }
     columns |= {name: values.ravel() for name, values in numbers.items()}
     if coverage.reasons:
-        columns["reason"] = pd.Series([coverage.reasons.get(id, "") for id in coverage.ids]).repeat(n_layer)
-    frame = pd.DataFrame({name: pd.Series(values).reset_index(drop=True) for name, values in columns.items()})
+        columns["reason"] = pd.Series([coverage.reasons.get(id, "") for id in coverage.ids]).repeat(n_layer).array
+    frame = pd.DataFrame(columns, copy=False)
     frame.attrs["provenance"] = provenance
     return frame
 

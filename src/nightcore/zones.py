@@ -42,7 +42,8 @@ HASHED = ("grid", "rule", "ids", "polygons")
 # Columns of zonal's tables, which a column kept from the polygons must not hide.
 RESERVED = (
     *("zone", "year", "sum", "cells", "mean", "sum_area", "area_km2", "mean_area"),
-    *("lit_share", "saturated_share", "missing_share", "min", "max", "reason"),
+    *("lit_share", "saturated55_share", "saturated60_share", "saturated_share"),
+    *("missing_share", "min", "max", "reason"),
 )
 # Below this, warned of: the mean of a zone is that of a handful of pixels, which are no sharper than 3 km.
 FEW_CELLS = 4
@@ -281,7 +282,7 @@ def coverage(
             f"no zone lies on the grid: zones span {extent}, the grid is {grid}; check which belong together."
         )
     outside = cells_outside(frame, grid, rings, covered if rule == "exact" else None, threads)
-    warnings = (*notes, *warnings_of(frame, ids, grid))
+    warnings = (*notes, *warnings_of(frame, ids, grid, rings))
     made = Coverage(ids, attributes, grid, rule, runs, edges, outside, hashes, reasons, warnings)
     if cache is not None:
         made.save(cache)
@@ -299,12 +300,15 @@ def cover(rings: Rings, grid: Grid, rule: str, threads: int) -> tuple[Runs, Edge
         if rule == "exact":
             return area_cover(rings.xy, rings.start, rings.shell, rings.zone_start, *batch, *place)
         runs = centre_cover(rings.xy, rings.start, rings.zone_start, *batch, *place)
-        return runs, np.empty((0, 3), np.int32), np.empty((0, 1))
+        return runs, np.empty((3, 0), np.int32), np.empty((1, 0))
 
     with ThreadPoolExecutor(threads) as pool:
         parts = list(pool.map(work, batches(rings, threads)))
-    runs, edges, weights = (np.concatenate(kind) for kind in zip(*parts, strict=True))
-    return Runs(*np.ascontiguousarray(runs.T)), Edges(*np.ascontiguousarray(edges.T), weights[:, 0])
+    # column by column, so that no whole copy is made on the way
+    runs, edges, weights = (
+        [np.concatenate(column) for column in zip(*kind, strict=True)] for kind in zip(*parts, strict=True)
+    )
+    return Runs(*runs), Edges(*edges, *weights)
 
 
 def batches(rings: Rings, threads: int) -> list[tuple[int, int]]:
@@ -373,23 +377,22 @@ def cells_outside(
     return np.where(outside < ROUNDING, 0.0, outside)
 
 
-def warnings_of(frame: gpd.GeoDataFrame, ids: Sequence[Any], grid: Grid) -> list[str]:
+def warnings_of(frame: gpd.GeoDataFrame, ids: Sequence[Any], grid: Grid, rings: Rings) -> list[str]:
     """Sentences about zones that a reader of their means should know of."""
     import shapely
 
-    shapes = frame.geometry.to_numpy()
-    cells = shapely.area(shapes) / (grid.dx * grid.dy)
-    # in cells, whose sides may differ
-    width = 2 * cells / shapely.length(shapely.transform(shapes, lambda xy: xy / (grid.dx, grid.dy)))
+    cells = shapely.area(frame.geometry.to_numpy()) / (grid.dx * grid.dy)
+    # from the arrays of rings: shapely would copy every part of every zone to measure them
+    side = np.hypot(*(np.diff(rings.xy, axis=0, append=0) / (grid.dx, grid.dy)).T)
+    side[rings.start[1:] - 1] = 0  # from the end of a ring to the start of the next
+    width = 2 * cells / np.add.reduceat(side, rings.start[rings.zone_start[:-1]])
+    span = np.maximum.reduceat(rings.xy[:, 0], rings.start[:-1]) - np.minimum.reduceat(rings.xy[:, 0], rings.start[:-1])
     box = frame.geometry.bounds
-    parts, owner = shapely.get_parts(shapes, return_index=True)
-    span = shapely.bounds(parts)
     slack = grid.dx * ROUNDING
     moved = (box.minx < -180 - slack) | (box.maxx > 180 + slack)
     moved &= (box.minx < grid.left - slack) | (box.maxx > grid.right + slack)
-    wide = np.zeros(len(shapes), bool)
     # a continent around a pole goes once around; half way around without reaching both ends is not seen in nature
-    wide[owner[(span[:, 2] - span[:, 0] > 180) & (span[:, 2] - span[:, 0] < 360)]] = True
+    wide = np.logical_or.reduceat((span > 180) & (span < 360), rings.zone_start[:-1])
     found = []
     for which, what in (
         (cells < FEW_CELLS, f"smaller than {FEW_CELLS} cells: means rest on few pixels"),

@@ -13,6 +13,7 @@ import nightcore as nc
 from nightcore.errors import BadInputError, IntegrityError, MissingCoefficientsError, UsageError
 from nightcore.grid import DMSP_GLOBAL
 from nightcore.zonal import composite_totals, each
+from nightcore.zones import RESERVED
 from tests.nightcore.rasters import SMALL, write_composites
 
 
@@ -92,6 +93,8 @@ def test_columns(store, cov):
         *("lit_share", "saturated55_share", "saturated60_share", "saturated_share", "missing_share", "min", "max"),
         "reason",
     ]
+    # a column kept from the polygons must hide none of them
+    assert set(table.columns) - set(cov.attributes) == set(RESERVED)
     assert len(table) == 3 * 22
     off = table[table["zone"] == "off"]
     assert off["reason"].str.len().gt(0).all()

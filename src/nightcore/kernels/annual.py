@@ -23,7 +23,7 @@ HALF = np.int64(1)  # curves are in steps of 2**-20 DN, merged values in half of
 
 @kernel
 def annual_series(dn, composites, cells, curves, year_start, merge_code, continuity_code, series):
-    """Annual lights of the pixels `cells` (n,) uint64 -> `series` (year, n) int32 [2**-21 DN].
+    """Annual lights of the pixels `cells` (n,) uint32 -> `series` (year, n) int32 [2**-21 DN].
 
     `dn` (layer, cell) uint8; `composites` (composite,) int64 are the layers used, by year, then satellite; `curves`
     (composite, 256) int32 [2**-20 DN]; composites year_start[i]:year_start[i + 1] are those of year i.
@@ -56,7 +56,7 @@ def annual_series(dn, composites, cells, curves, year_start, merge_code, continu
 
 def dark_series(curves: np.ndarray, year_start: np.ndarray, merge_code: int, continuity_code: int) -> np.ndarray:
     """(year,) int32 [2**-21 DN] annual lights of a pixel that is 0 in all composites."""
-    dn, layers, cells = np.zeros((1, 1), np.uint8), np.zeros(len(curves), np.int64), np.zeros(1, np.uint64)
+    dn, layers, cells = np.zeros((1, 1), np.uint8), np.zeros(len(curves), np.int64), np.zeros(1, np.uint32)
     series = np.empty((len(year_start) - 1, 1), np.int32)
     annual_series(dn, layers, cells, curves, year_start, merge_code, continuity_code, series)
     return series[:, 0]
@@ -64,9 +64,9 @@ def dark_series(curves: np.ndarray, year_start: np.ndarray, merge_code: int, con
 
 @kernel
 def ever_lit(dn):
-    """(composite, pixel) uint8 -> (n,) uint64 the pixels that are not 0 in all composites."""
+    """(composite, pixel) uint8 -> (n,) uint32 the pixels that are not 0 in all composites."""
     n_composite, n_pixel = dn.shape
-    cells = np.empty(n_pixel, np.uint64)
+    cells = np.empty(n_pixel, np.uint32)
     lit = np.empty(LANES, np.uint8)
     n = 0
     for first in range(0, n_pixel, LANES):

@@ -156,9 +156,9 @@ def direction(xy, first, last, shell):
 
 @kernel
 def longer(items, needed):
-    """A copy of `items` with room for `needed` along its first axis."""
-    grown = np.empty((max(needed, 2 * len(items)), items.shape[1]), items.dtype)
-    for i in range(len(items)):  # a slice would compile for seconds
+    """A copy of `items` with room for `needed` along its last axis."""
+    grown = np.empty((items.shape[0], max(needed, 2 * items.shape[1])), items.dtype)
+    for i in range(items.shape[0]):  # a slice would compile for seconds
         for j in range(items.shape[1]):
             grown[i, j] = items[i, j]
     return grown
@@ -218,10 +218,10 @@ def add_edge(buffer, touched, width, north, south, west, sign, ca, fa, ra, ga, c
 @kernel
 def add_run(runs, n_run, row, start, stop, zone):
     """-> n_run + 1"""
-    runs[n_run, 0] = row
-    runs[n_run, 1] = start
-    runs[n_run, 2] = stop
-    runs[n_run, 3] = zone
+    runs[0, n_run] = row
+    runs[1, n_run] = start
+    runs[2, n_run] = stop
+    runs[3, n_run] = zone
     return n_run + 1
 
 
@@ -248,10 +248,10 @@ def read_row(buffer, touched, runs, edges, weights, n_run, n_edge, line, width, 
                         begin = -1
                     if share > NEGLIGIBLE:
                         for cell in range(column, at):
-                            edges[n_edge, 0] = row
-                            edges[n_edge, 1] = west + cell
-                            edges[n_edge, 2] = zone
-                            weights[n_edge, 0] = share
+                            edges[0, n_edge] = row
+                            edges[1, n_edge] = west + cell
+                            edges[2, n_edge] = zone
+                            weights[0, n_edge] = share
                             n_edge += 1
             share += buffer[line, at]
             buffer[line, at] = 0.0
@@ -265,15 +265,15 @@ def read_row(buffer, touched, runs, edges, weights, n_run, n_edge, line, width, 
 def area_cover(xy, start, shell, zone_start, first_zone, last_zone, left, top, dx, dy, width, height):
     """Runs and edges of the zones first_zone..last_zone-1, by zone, row and column.
 
-    Arguments as in `Rings` and `Grid`.  -> runs (m, 4) int32 row, start, stop, zone; edges (n, 3) int32 row, column,
-    zone; weights (n, 1) float64 in (0, 1).
+    Arguments as in `Rings` and `Grid`.  -> runs (4, m) int32 row, start, stop, zone; edges (3, n) int32 row, column,
+    zone; weights (1, n) float64 in (0, 1).
     """
     # an edge meets about as many cells as it crosses lines
     met = 1000
     for i in range(start[zone_start[first_zone]] + 1, start[zone_start[last_zone]]):
         met += 1 + int(min(abs(xy[i, 0] - xy[i - 1, 0]) / dx + abs(xy[i, 1] - xy[i - 1, 1]) / dy, width))
     met = min(met, LIKELY)
-    runs, edges, weights = np.empty((met, 4), np.int32), np.empty((met, 3), np.int32), np.empty((met, 1), np.float64)
+    runs, edges, weights = np.empty((4, met), np.int32), np.empty((3, met), np.int32), np.empty((1, met), np.float64)
     n_run, n_edge = 0, 0
     store, bits = np.zeros(0, np.float64), np.zeros(0, np.int64)
     # steps with their last 27 bits cut off, exactly representable products with numbers of cells below 2**26
@@ -327,16 +327,16 @@ def area_cover(xy, start, shell, zone_start, first_zone, last_zone, left, top, d
                             column[turn, lower], across[turn, lower], row[lower], down[lower],
                         )  # fmt: skip
             for row_number in range(band, end):
-                if n_run + n_column >= len(runs):
+                if n_run + n_column >= runs.shape[1]:
                     runs = longer(runs, n_run + n_column + 1)
-                if n_edge + n_column >= len(edges):
+                if n_edge + n_column >= edges.shape[1]:
                     edges = longer(edges, n_edge + n_column + 1)
                     weights = longer(weights, n_edge + n_column + 1)
                 n_run, n_edge = read_row(
                     buffer, touched, runs, edges, weights, n_run, n_edge,
                     row_number - band, n_column, row_number, west, zone,
                 )  # fmt: skip
-    return runs[:n_run], edges[:n_edge], weights[:n_edge]
+    return runs[:, :n_run], edges[:, :n_edge], weights[:, :n_edge]
 
 
 def area_cover_reference(rings: Sequence[tuple[np.ndarray, bool]], shape: tuple[int, int]) -> np.ndarray:
@@ -345,7 +345,7 @@ def area_cover_reference(rings: Sequence[tuple[np.ndarray, bool]], shape: tuple[
     Parameters
     ----------
     rings : sequence of ((n, 2) float64, bool)
-        Closed rings as (column, row) counted in cells from the north-west corner, none west of it; True for shells.
+        Closed rings as (column, row) counted in cells from the north-west corner; True for shells.
     shape : (height, width)
     """
     cover = np.zeros((shape[0] + 1, shape[1] + 1))
@@ -361,9 +361,10 @@ def area_cover_reference(rings: Sequence[tuple[np.ndarray, bool]], shape: tuple[
                 middle_x, middle_y = xa + (xb - xa) * (t + u) / 2, ya + (yb - ya) * (t + u) / 2
                 height = sign * (yb - ya) * (u - t)
                 row, column = int(np.floor(middle_y)), int(np.floor(middle_x))
-                if 0 <= row < shape[0] and column < shape[1]:
-                    cover[row, column] += height * (column + 1 - middle_x)
-                    cover[row, column + 1 :] += height
+                if 0 <= row < shape[0]:
+                    if 0 <= column < shape[1]:
+                        cover[row, column] += height * (column + 1 - middle_x)
+                    cover[row, max(column + 1, 0) :] += height
     return cover[:-1, :-1]
 
 
@@ -378,13 +379,13 @@ def flip(bits, row, column):
 
 @kernel
 def centre_cover(xy, start, zone_start, first_zone, last_zone, left, top, dx, dy, width, height):
-    """Runs (m, 4) int32 of the cells whose centre lies inside the zones first_zone..last_zone-1, bit for bit as GDAL.
+    """Runs (4, m) int32 of the cells whose centre lies inside the zones first_zone..last_zone-1, bit for bit as GDAL.
 
     A line through the centres of a row meets edges at x; cells from floor(x + 1/2) of one crossing to that of the next
     are inside.  An edge owns its upper end and not its lower one.  Edges that run along the line add their cells where
     they run westwards; GDAL turns every ring, holes too, clockwise for this.
     """
-    runs = np.empty((256, 4), np.int32)
+    runs = np.empty((4, 256), np.int32)
     n_run = 0
     inside, along = np.zeros((1, 1), np.int64), np.zeros((1, 1), np.int64)
     # GDALInvGeoTransform of a grid that is not rotated
@@ -435,7 +436,7 @@ def centre_cover(xy, start, zone_start, first_zone, last_zone, left, top, dx, dy
                                 crossing = (middle - y_a) * (x_b - x_a) / (y_b - y_a) + x_a
                                 flip(inside, line - band, int(np.floor(min(max(crossing + 0.5, west), east))) - west)
             for line in range(end - band):
-                if n_run + n_column >= len(runs):
+                if n_run + n_column >= runs.shape[1]:
                     runs = longer(runs, n_run + n_column + 1)
                 before = 0  # whether the last cell of the word before is inside
                 begin = -1
@@ -465,4 +466,28 @@ def centre_cover(xy, start, zone_start, first_zone, last_zone, left, top, dx, dy
                             begin = -1
                 if 0 <= begin < n_column:
                     n_run = add_run(runs, n_run, band + line, west + begin, east, zone)
-    return runs[:n_run]
+    return runs[:, :n_run]
+
+
+def centre_cover_reference(rings: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Which centres lie inside, crossing by crossing, to read and to test `centre_cover` against.
+
+    `rings` are closed, (n, 2) float64 (column, row) counted in cells from the north-west corner.
+    """
+    height, width = shape
+    inside, along = np.zeros((height, width + 1), bool), np.zeros((height, width + 1), bool)
+    for ring in rings:
+        x, y = ring.T
+        clockwise = np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) > 0  # as rows count downwards
+        for (xa, ya), (xb, yb) in pairwise(ring if clockwise else ring[::-1]):
+            for row in range(height):
+                middle = row + 0.5
+                if ya == yb == middle and xa > xb:
+                    first, end = (np.clip(np.floor(x + 0.5), 0, width).astype(int) for x in (xb, xa))
+                    along[row, first:end] = True
+                elif min(ya, yb) <= middle < max(ya, yb):
+                    upper, lower = ((xa, ya), (xb, yb)) if ya < yb else ((xb, yb), (xa, ya))
+                    east = (middle - upper[1]) * (lower[0] - upper[0]) / (lower[1] - upper[1])
+                    column = np.floor(east + upper[0] + 0.5)
+                    inside[row, int(np.clip(column, 0, width)) :] ^= True
+    return (inside | along)[:, :-1]

@@ -12,9 +12,8 @@ from nightcore.kernels.zonal import (
     add_exactly,
     check_cover,
     edges_of,
-    list_entries,
-    mark,
     runs_of,
+    visited_cells,
     whole_shares,
 )
 
@@ -25,14 +24,14 @@ BIN_OF[BINS] = np.arange(OTHER)
 
 
 @kernel
-def add_bins(dn, cells, bounds, weight, part, n_zones, bin_of, counts):
+def add_bins(dn, lane, bounds, weight, part, n_zones, bin_of, counts):
     """Add S w and S a of entries, listed as by `list_entries`, to `counts` (2, zone, composite, bin) int64."""
     for z in range(n_zones):
         first, stop = bounds[2 * z], bounds[2 * z + 2]
         for i in range(len(dn)):
             layer, of_weight, of_area = dn[i], counts[0, z, i], counts[1, z, i]
             for entry in range(first, stop):
-                place = bin_of[layer[cells[entry]]]
+                place = bin_of[layer[lane[entry]]]
                 of_weight[place] += weight[entry]
                 of_area[place] += part[entry]
 
@@ -52,17 +51,12 @@ def zone_bins(
     check_cover(cover, window, area)
     scratch = scratch or Scratch()
     flat = dn.reshape(len(dn), -1)
-    n_zones, n_cell = len(cover.zones), window.height * window.width
-    runs, edges = runs_of(cover), edges_of(cover)
-    visit, brightest = scratch.take("visit", (n_cell,), np.uint8), scratch.take("brightest", (n_cell,), np.uint8)
-    mark(flat, np.arange(len(dn)), window, False, runs, edges, visit, brightest)
-    room = int((cover.run_stop - cover.run_start).sum()) + len(cover.edge_row)
-    place, weight, part = (scratch.take(name, (room,), np.int32) for name in ("place", "weight", "part"))
-    bounds, visited = list_entries(visit, runs, edges, area, window.width, n_zones, place, weight, part)
+    n_zones = len(cover.zones)
+    found = visited_cells(flat, np.arange(len(dn)), window, False, cover, area, scratch)
     counts = np.zeros((2, n_zones, len(dn), OTHER + 1), np.int64)
-    add_bins(flat, window.cells(place[: bounds[-1]]), bounds, weight, part, n_zones, BIN_OF, counts)
+    add_bins(found.dn, found.lane, found.bounds, found.weight, found.part, n_zones, BIN_OF, counts)
     # all others are 0 in every composite
-    counts[..., 0] += (whole_shares(runs, edges, area, n_zones) - visited)[:, :, None]
+    counts[..., 0] += (whole_shares(runs_of(cover), edges_of(cover), area, n_zones) - found.shares)[:, :, None]
     if counts[..., OTHER].any():
         raise ValueError("a cell has a DN of 64..254: expected 0..63, or 255 where nothing was observed.")
     return counts[..., :OTHER]

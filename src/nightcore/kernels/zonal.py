@@ -94,12 +94,6 @@ class Window(NamedTuple):
         height, width = shape[-2] if height is None else height, stride if width is None else width
         return cls(row * stride + column, stride, height, width)
 
-    def cells(self, places: np.ndarray) -> np.ndarray:
-        """(n,) uint64 cells of the plane that are the `places`, counted row by row, of the block."""
-        skipped = 0 if self.stride == self.width else places // self.width * np.int64(self.stride - self.width)
-        # unsigned, because a kernel then need not ask whether an index counts from the end
-        return (places + np.int64(self.origin) + skipped).view(np.uint64)
-
 
 class Scratch:
     """Arrays that are used again from block to block: giving large ones back to the system and asking for them again
@@ -129,28 +123,29 @@ def next_row(rows, first, row):
 
 
 @kernel
-def mark(dn, composites, window, plain, runs, edges, visit, brightest):
-    """Mark in `visit` (cell,) uint8 the cells of a block that a zone covers and whose series has to be computed, and
-    find the largest DN of each in `brightest` (cell,) uint8; rows that no zone covers are passed over.
+def visit(dn, composites, window, plain, runs, edges, places, most, kept):
+    """Find the cells of a block that a zone covers and whose series has to be computed, row by row: their `places`
+    int32, their largest DN `most` uint8, and their DN `kept` (composite, n) uint8, all with room for all cells.
 
     `dn` (layer, cell) uint8. Where `plain`, cells of nothing but 0 and 255 need no series, otherwise those of only 0.
-    -> which rows of the block hold 255 (height,) bool.
+    -> their number, and which rows of the block hold 255 (height,) bool.
     """
     run_row, run_start, run_stop, _ = runs
     edge_row, edge_column, _, _ = edges
     height, width = window.height, window.width
     gaps = np.zeros(height, np.bool_)
     strip = max(1, STRIP // width)
-    lit = np.empty(strip * width, np.uint8)
-    run, edge = 0, 0
+    size = (strip * width + 7) // 8 * 8  # whole words
+    covered, largest, lit = np.zeros(size, np.uint8), np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    words, cells = covered.view(np.uint64), np.empty(size, np.uint64)
+    n, run, edge = 0, 0, 0
     for top in range(0, height, strip):
         n_row = min(strip, height - top)
         first_run, first_edge = run, edge
         run, edge = next_row(run_row, run, top + n_row), next_row(edge_row, edge, top + n_row)
-        covered, largest = visit[top * width : (top + n_row) * width], brightest[top * width : (top + n_row) * width]
-        covered[:] = 0
         if run == first_run and edge == first_edge:
             continue
+        covered[:] = 0
         for i in range(first_run, run):
             begin = (run_row[i] - top) * width
             covered[begin + run_start[i] : begin + run_stop[i]] = 255
@@ -162,20 +157,37 @@ def mark(dn, composites, window, plain, runs, edges, visit, brightest):
             for row in range(n_row):
                 first = window.origin + (top + row) * window.stride
                 layer = dn[composites[i], first : first + width]
-                most, above = largest[row * width : (row + 1) * width], lit[row * width : (row + 1) * width]
+                brightest, above = largest[row * width : (row + 1) * width], lit[row * width : (row + 1) * width]
                 for column in range(width):
-                    most[column] = max(most[column], layer[column])
+                    brightest[column] = max(brightest[column], layer[column])
                     # 255 becomes 0, 0 becomes 1
                     above[column] = max(above[column], np.uint8((np.int64(layer[column]) + 1) & 255))
         for row in range(n_row):
-            most = np.uint8(0)
+            brightest = np.uint8(0)
             for place in range(row * width, (row + 1) * width):
-                most = max(most, largest[place] & covered[place])
-            gaps[top + row] = most == 255
-        for place in range(n_row * width):
+                brightest = max(brightest, largest[place] & covered[place])
+            gaps[top + row] = brightest == 255
+        for place in range(size):
             wanted = lit[place] > 1 if plain else largest[place] > 0
             covered[place] = covered[place] & 1 if wanted else 0
-    return gaps
+
+        found, row = 0, 0
+        for word in range(len(words)):
+            if words[word]:  # most are 0, and pass eight cells at a time
+                for place in range(8 * word, 8 * word + 8):
+                    if covered[place]:
+                        while place >= (row + 1) * width:
+                            row += 1
+                        places[n + found], most[n + found] = top * width + place, largest[place]
+                        cells[found] = window.origin + (top + row) * window.stride + place - row * width
+                        found += 1
+        # while the rows are in the cache of the processor
+        for i in range(len(composites)):
+            layer, of_layer = dn[composites[i]], kept[i, n : n + found]
+            for k in range(found):
+                of_layer[k] = layer[cells[k]]
+        n += found
+    return n, gaps
 
 
 @kernel
@@ -201,79 +213,113 @@ def whole_shares(runs, edges, area, n_zones):
 
 
 @kernel
-def compress(visit):
-    """(cell,) uint8 -> (n,) int32 the places that are not 0."""
-    places, n = np.empty(np.count_nonzero(visit), np.int32), 0
-    words = visit[: len(visit) // 8 * 8].view(np.uint64)
-    for word in range(len(words)):
-        if words[word]:  # most are 0, and pass eight at a time
-            for place in range(8 * word, 8 * word + 8):
-                if visit[place]:
-                    places[n] = place
-                    n += 1
-    for place in range(8 * len(words), len(visit)):
-        if visit[place]:
-            places[n] = place
-            n += 1
-    return places
-
-
-@kernel
-def list_entries(visit, runs, edges, area, width, n_zones, place, weight, part):
-    """Every (visited cell, zone), zone by zone and within it whole cells before the others: `place` int32 in the block,
-    `weight` w and `part` a int32, of room for all.
+def list_entries(places, runs, edges, area, width, n_zones, lane, weight, part):
+    """Every (visited cell, zone), zone by zone and within it whole cells before the others: `lane` uint32, which of the
+    ascending `places`, `weight` w and `part` a int32, all with room for all.
 
     -> bounds (2 * zone + 1,) int64: bounds[2z]:bounds[2z + 1] are the whole cells of zone z, up to bounds[2z + 2] its
     others; and (2, zone) int64, S w and S a over these.
     """
     run_row, run_start, run_stop, run_zone = runs
     edge_row, edge_column, edge_zone, edge_weight = edges
-    bounds = np.zeros(2 * n_zones + 1, np.int64)
-    shares = np.zeros((2, n_zones), np.int64)
-    whole = np.int64(1) << WEIGHT_BITS
-    visited = compress(visit)
-    n = len(visited)
-    lane = 0
+    n, whole = len(places), np.int64(1) << WEIGHT_BITS
+    bounds, shares = np.zeros(2 * n_zones + 1, np.int64), np.zeros((2, n_zones), np.int64)
+    # where each run's lanes begin and end, and each edge's lane, -1 where it is not visited
+    of_run, of_edge = np.empty((len(run_row), 2), np.int32), np.full(len(edge_row), np.int32(-1), np.int32)
+    first = 0
     for i in range(len(run_row)):
-        z, a = run_zone[i], np.int64(area[run_row[i]])
-        first, stop = run_row[i] * width + run_start[i], run_row[i] * width + run_stop[i]
-        while lane < n and visited[lane] < first:
-            lane += 1
-        last = lane
-        while last < n and visited[last] < stop:
-            last += 1
-        bounds[2 * z + 1] += last - lane
-        shares[0, z] += (last - lane) * whole
-        shares[1, z] += (last - lane) * a
+        z = run_zone[i]
+        while first < n and places[first] < run_row[i] * width + run_start[i]:
+            first += 1
+        stop = first
+        while stop < n and places[stop] < run_row[i] * width + run_stop[i]:
+            stop += 1
+        of_run[i, 0], of_run[i, 1] = first, stop
+        bounds[2 * z + 1] += stop - first
+        shares[0, z] += (stop - first) * whole
+        shares[1, z] += (stop - first) * np.int64(area[run_row[i]])
+    first = 0
     for i in range(len(edge_row)):
-        z, a = edge_zone[i], area_of_part(edge_weight[i], area[edge_row[i]])
-        n_visit = visit[edge_row[i] * width + edge_column[i]]
-        bounds[2 * z + 2] += n_visit
-        shares[0, z] += edge_weight[i] * n_visit
-        shares[1, z] += a * n_visit
+        z, place = edge_zone[i], edge_row[i] * width + edge_column[i]
+        while first < n and places[first] < place:
+            first += 1
+        if first < n and places[first] == place:
+            of_edge[i] = first
+            bounds[2 * z + 2] += 1
+            shares[0, z] += edge_weight[i]
+            shares[1, z] += area_of_part(edge_weight[i], area[edge_row[i]])
     bounds = np.cumsum(bounds)
 
     following = bounds[:-1].copy()
-    lane = 0
     for i in range(len(run_row)):
-        first, stop = run_row[i] * width + run_start[i], run_row[i] * width + run_stop[i]
         entry, a = following[2 * run_zone[i]], area[run_row[i]]
-        while lane < n and visited[lane] < first:
-            lane += 1
-        last = lane
-        while last < n and visited[last] < stop:
-            place[entry], weight[entry], part[entry] = visited[last], whole, a
+        for k in range(of_run[i, 0], of_run[i, 1]):
+            lane[entry], weight[entry], part[entry] = k, whole, a
             entry += 1
-            last += 1
         following[2 * run_zone[i]] = entry
     for i in range(len(edge_row)):
-        p = edge_row[i] * width + edge_column[i]
-        if visit[p]:
+        if of_edge[i] >= 0:
             entry = following[2 * edge_zone[i] + 1]
-            place[entry], weight[entry] = p, edge_weight[i]
+            lane[entry], weight[entry] = of_edge[i], edge_weight[i]
             part[entry] = area_of_part(edge_weight[i], area[edge_row[i]])
             following[2 * edge_zone[i] + 1] = entry + 1
     return bounds, shares
+
+
+@dataclass(frozen=True)
+class Visited:
+    """The cells of a block whose series have to be computed, and to which zones they belong.
+
+    Attributes
+    ----------
+    dn : (composite, cell) uint8
+        The first n count; cells in the order of rows.
+    brightest : (n,) uint8
+        Largest DN of each.
+    lane : (entry,) uint32
+        Which of them; zone by zone, whole cells first.
+    weight, part : (entry,) int32
+        w and a.
+    bounds : (2 * zone + 1,) int64
+        Entries bounds[2z]:bounds[2z + 1] are the whole cells of zone z, up to bounds[2z + 2] its others.
+    shares : (2, zone) int64
+        S w and S a.
+    gaps : (height,) bool
+        Rows of the block that hold 255.
+    """
+
+    dn: np.ndarray
+    brightest: np.ndarray
+    lane: np.ndarray
+    weight: np.ndarray
+    part: np.ndarray
+    bounds: np.ndarray
+    shares: np.ndarray
+    gaps: np.ndarray
+
+
+def visited_cells(
+    flat: np.ndarray,
+    composites: np.ndarray,
+    window: Window,
+    plain: bool,
+    cover: TileCover,
+    area: np.ndarray,
+    scratch: Scratch,
+) -> Visited:
+    """`visit` and `list_entries` of a block; `flat` (layer, cell)."""
+    n_cell = window.height * window.width
+    places, most = scratch.take("places", (n_cell,), np.int32), scratch.take("most", (n_cell,), np.uint8)
+    dn = scratch.take("dn", (len(composites), n_cell), np.uint8)
+    runs, edges = runs_of(cover), edges_of(cover)
+    n, gaps = visit(flat, composites, window, plain, runs, edges, places, most, dn)
+    room = int((cover.run_stop - cover.run_start).sum()) + len(cover.edge_row)
+    lane = scratch.take("lane", (room,), np.uint32)
+    weight, part = scratch.take("weight", (room,), np.int32), scratch.take("part", (room,), np.int32)
+    n_zones = len(cover.zones)
+    bounds, shares = list_entries(places[:n], runs, edges, area, window.width, n_zones, lane, weight, part)
+    end = int(bounds[-1])
+    return Visited(dn, most[:n], lane[:end], weight[:end], part[:end], bounds, shares, gaps)
 
 
 # --- what they add to zones ---------------------------------------------------------------------------------------
@@ -336,23 +382,23 @@ def add_series(series, bounds, weight, part, n_zones, sums, extremes):
 
 
 @kernel
-def add_saturated(dn, composites, cells, most, bounds, weight, curves, year_start, thresholds, n_zones, sums):
-    """Add the entries whose brightest observed DN of a year reaches any of the ascending `thresholds`; `most` is the
-    largest DN of each over all years."""
-    bright, zone = np.empty(len(cells), np.int64), np.empty(len(cells), np.int64)
+def add_saturated(kept, lane, most, bounds, weight, curves, year_start, thresholds, n_zones, sums):
+    """Add the entries whose brightest observed DN of a year reaches any of the ascending `thresholds`: `kept`
+    (composite, lane) DN, `lane` of each entry, `most` (lane,) the largest DN over all years."""
+    bright, zone = np.empty(len(lane), np.int64), np.empty(len(lane), np.int64)
     n = 0
     for z in range(n_zones):
         for entry in range(bounds[2 * z], bounds[2 * z + 2]):
-            if most[entry] >= thresholds[0]:
+            if most[lane[entry]] >= thresholds[0]:
                 bright[n], zone[n] = entry, z
                 n += 1
     brightest = np.empty(n, np.uint8)
     for year in range(len(year_start) - 1):
         brightest[:] = 0
         for i in range(year_start[year], year_start[year + 1]):
-            layer, curve = dn[composites[i]], curves[i]
+            layer, curve = kept[i], curves[i]
             for k in range(n):
-                level = layer[cells[bright[k]]]
+                level = layer[lane[bright[k]]]
                 brightest[k] = max(brightest[k], level if curve[level] != MISSING else np.uint8(0))
         for k in range(n):
             reached = 0
@@ -451,31 +497,28 @@ def zone_sums(
     scratch = scratch or Scratch()
     flat = dn.reshape(len(dn), -1)
     chain = (curves, year_start, merge_code, continuity_code)
-    n_year, n_zones, n_cell = len(year_start) - 1, len(cover.zones), window.height * window.width
+    n_year, n_zones = len(year_start) - 1, len(cover.zones)
     runs, edges = runs_of(cover), edges_of(cover)
     # where 0 stays dark and 255 missing, so does a cell of nothing else, whatever the rules
     plain = bool((curves[:, 0] == 0).all() and (curves[:, 255] == MISSING).all())
-    visit, brightest = scratch.take("visit", (n_cell,), np.uint8), scratch.take("brightest", (n_cell,), np.uint8)
-    gaps = mark(flat, composites, window, plain, runs, edges, visit, brightest)
-
-    room = int((cover.run_stop - cover.run_start).sum()) + len(cover.edge_row)
-    entries = [scratch.take(name, (room,), np.int32) for name in ("place", "weight", "part")]
-    shares = whole_shares(runs, edges, area, n_zones)
-    bounds, visited = list_entries(visit, runs, edges, area, window.width, n_zones, *entries)
+    found = visited_cells(flat, composites, window, plain, cover, area, scratch)
     sums, extremes = empty_sums(n_zones, n_year, len(thresholds))
-    for first in range(0, int(bounds[-1]), CHUNK):
-        place, weight, part = (each[first : min(first + CHUNK, int(bounds[-1]))] for each in entries)
-        here, cells = np.clip(bounds - first, 0, len(place)), window.cells(place)
-        series = scratch.take("series", (n_year, len(place)), np.int32)
-        annual_series(flat, composites, cells, *chain, series)
-        add_series(series, here, weight, part, n_zones, sums, extremes)
+    layers = np.arange(len(composites))
+    for first in range(0, len(found.lane), CHUNK):
+        lane, weight, part = (each[first : first + CHUNK] for each in (found.lane, found.weight, found.part))
+        bounds = np.clip(found.bounds - first, 0, len(lane))
+        series = scratch.take("series", (n_year, len(lane)), np.int32)
+        annual_series(found.dn, layers, lane, *chain, series)
+        add_series(series, bounds, weight, part, n_zones, sums, extremes)
         if len(thresholds):
-            most = brightest[place]
-            add_saturated(flat, composites, cells, most, here, weight, curves, year_start, thresholds, n_zones, sums)
+            add_saturated(
+                found.dn, lane, found.brightest, bounds, weight, curves, year_start, thresholds, n_zones, sums
+            )
     unseen = np.zeros((2, n_zones, n_year), np.int64)
-    if plain and gaps.any():
-        unseen = unseen_plain(flat, composites, window, year_start, gaps, runs, edges, area, n_zones)
-    return complete(sums, extremes, shares, visited, unseen, dark_series(*chain))
+    if plain and found.gaps.any():
+        unseen = unseen_plain(flat, composites, window, year_start, found.gaps, runs, edges, area, n_zones)
+    shares = whole_shares(runs, edges, area, n_zones)
+    return complete(sums, extremes, shares, found.shares, unseen, dark_series(*chain))
 
 
 @kernel
@@ -617,19 +660,40 @@ def largest_of(bits):
 
 
 @kernel
+def covered_spans(runs, edges, width):
+    """(3, n) int64 row, start and stop of the longest stretches of a block's rows that zones cover without a gap."""
+    run_row, run_start, run_stop, _ = runs
+    edge_row, edge_column, _, _ = edges
+    spans = np.empty((3, len(run_row) + len(edge_row)), np.int64)
+    n, run, edge = 0, 0, 0
+    for _ in range(spans.shape[1]):
+        # whichever begins first
+        if edge == len(edge_row) or (
+            run < len(run_row) and run_row[run] * width + run_start[run] <= edge_row[edge] * width + edge_column[edge]
+        ):
+            row, start, stop = run_row[run], run_start[run], run_stop[run]
+            run += 1
+        else:
+            row, start, stop = edge_row[edge], edge_column[edge], edge_column[edge] + 1
+            edge += 1
+        if n and spans[0, n - 1] == row and start <= spans[2, n - 1]:
+            spans[2, n - 1] = max(spans[2, n - 1], stop)
+        else:
+            spans[0, n], spans[1, n], spans[2, n] = row, start, stop
+            n += 1
+    return spans[:, :n]
+
+
+@kernel
 def largest_magnitude(bits, window, runs, edges):
     """Largest magnitude, as its bits, of the floats whose bits are `bits` (layer, cell) integers, at the cells of a
     cover; NaN is passed over, infinity is not."""
-    run_row, run_start, run_stop, _ = runs
-    edge_row, edge_column, _, _ = edges
     largest = bits.dtype.type(0)
+    spans = covered_spans(runs, edges, window.width)
     for layer in range(len(bits)):
-        for i in range(len(run_row)):
-            first = window.origin + run_row[i] * window.stride
-            largest = max(largest, largest_of(bits[layer, first + run_start[i] : first + run_stop[i]]))
-        for i in range(len(edge_row)):
-            cell = window.origin + edge_row[i] * window.stride + edge_column[i]
-            largest = max(largest, largest_of(bits[layer, cell : cell + 1]))
+        for i in range(spans.shape[1]):
+            first = window.origin + spans[0, i] * window.stride
+            largest = max(largest, largest_of(bits[layer, first + spans[1, i] : first + spans[2, i]]))
     return largest
 
 
@@ -641,15 +705,18 @@ def carry(low, high, of, low_limb, high_limb):
 
 
 @kernel
-def add_products(factor, v, scale, of, low_limb, high_limb):
-    """Add S factor rint(v scale), NaN passed over, to the limbs of[low_limb] and of[high_limb]."""
-    low, high = 0, 0
+def add_products(w, a, v, scale, of):
+    """Add S w rint(v scale) and S a rint(v scale), NaN passed over, to the sums `of` (quantity,)."""
+    low, high, a_low, a_high = 0, 0, 0, 0
     for k in range(len(v)):
         units = np.int64(np.rint(np.float64(v[k] if v[k] == v[k] else v.dtype.type(0)) * scale))
-        product = factor[k] * (units & LOW_LIMB)
+        product, a_product = w[k] * (units & LOW_LIMB), a[k] * (units & LOW_LIMB)
         low += product & LOW_LIMB
-        high += (product >> LIMB) + factor[k] * (units >> LIMB)
-    carry(low, high, of, low_limb, high_limb)
+        high += (product >> LIMB) + w[k] * (units >> LIMB)
+        a_low += a_product & LOW_LIMB
+        a_high += (a_product >> LIMB) + a[k] * (units >> LIMB)
+    carry(low, high, of, LOW, HIGH)
+    carry(a_low, a_high, of, A_LOW, A_HIGH)
 
 
 @kernel
@@ -738,8 +805,7 @@ def add_values(values, bits, window, scale, runs, edges, area, n_zones):
             )
             _, n_seen, n_lit, low, high = reduce_run(v, edge_bits[bounds[z] : bounds[z + 1]], scale)
             of = sums[layer, z]
-            add_products(w, v, scale, of, LOW, HIGH)
-            add_products(a, v, scale, of, A_LOW, A_HIGH)
+            add_products(w, a, v, scale, of)
             if n_lit:
                 for k in range(len(v)):
                     of[LIT] += w[k] if v[k] > 0 else 0
