@@ -69,7 +69,9 @@ def apply_crosswalk(
     means = dict(means or {})
     totals = list(dict.fromkeys([*sums, *means.values()]))
     if not totals:
-        raise UsageError("there is nothing to aggregate: name columns in sums=, or means= with their weights.")
+        raise UsageError(
+            "there is nothing to aggregate: name columns in sums= (--sums), or means= (--means) with their weights."
+        )
     require_columns(city, [unit, time, *totals, *means, *keep], "the city table")
     refuse_duplicates(city, [unit, time], "the city table")
     codes(city, unit)
