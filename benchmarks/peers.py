@@ -129,7 +129,8 @@ def dask_blocks(store: Store, coverage: Coverage, chain: Chain, threads: int) ->
     lights = raw.map_blocks(chain.annual, dtype=np.float32, chunks=chunks, meta=np.empty((0, 0, 0), np.float32))
     cube = lights.compute(scheduler="threads", num_workers=threads).reshape(chain.n_year, -1)
     pixel = coverage.row.astype(np.int64) * coverage.grid.width + coverage.column
-    return weighted_sums(cube, pixel, coverage.zone, coverage.weight, len(coverage))
+    weight = np.rint(coverage.weight * 2.0**WEIGHT_BITS) * 2.0**-WEIGHT_BITS  # as tiles hold them
+    return weighted_sums(cube, pixel, coverage.zone, weight, len(coverage))
 
 
 # --- zones --------------------------------------------------------------------------------------------------------
