@@ -1,0 +1,48 @@
+"""What covariances, tests and bootstraps have to know of a regression beside its coefficients: who stands in which row.
+
+Effects are taken out of the columns (`within.absorb`) before any of these functions sees them, so that a regression
+is the arrays W and e of `covariance.py`, and the rows described here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a regression.
+
+    Parameters
+    ----------
+    names : tuple of str, 2
+        What the entity and the time are called, for messages.
+    entity, time : (n,) int
+        Dense codes 0.. of the entity and of the time; no pair occurs twice.
+    tick : (n,) int
+        Whole periods since the first one; unlike `time` it keeps the gaps, so lags count in it.
+    absorbed : tuple of str
+        Effects that are taken out: "entity", "time", both or none.
+    rank : int
+        Coefficients that the effects take up, the constant included: 1 where there are none, groups where there is
+        one, n + t - 1 for both in a connected panel.
+    weight : (n,) float or None
+        Analytic weights, scaled to sum to n.  Columns and residuals come multiplied by their square roots.
+    clusters : tuple of (str, (n,) int)
+        Name and dense codes of each way of clustering.
+    """
+
+    names: tuple[str, str]
+    entity: np.ndarray
+    time: np.ndarray
+    tick: np.ndarray
+    absorbed: tuple[str, ...] = ()
+    rank: int = 1
+    weight: np.ndarray | None = None
+    clusters: tuple[tuple[str, np.ndarray], ...] = field(default=())
+
+    @property
+    def n(self) -> int:
+        return self.entity.size
