@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from econ.crosswalk import apply_crosswalk
     from econ.curves import concentration_curve, concentration_index, lorenz_curve, regional_curves
     from econ.decomposition import Decomposition, decompose, maximal_between, shapley_sources
+    from econ.diagnostics import breusch_pagan, hausman, lr, modified_wald, pesaran_cd, wald, wooldridge_serial
     from econ.errors import BadInputError, EconError, EstimationError, MissingColumnError, ResourceError, UsageError
-    from econ.estimators import ESTIMATORS, Estimate, Test, fit
+    from econ.estimators import ESTIMATORS, Estimate, Test, anderson_rubin, anderson_rubin_set, fit
     from econ.inequality import (
         INDICES,
         IndexEstimate,
@@ -40,7 +41,16 @@ if TYPE_CHECKING:
 
 _HOME = {
     "errors": ("BadInputError", "EconError", "EstimationError", "MissingColumnError", "ResourceError", "UsageError"),
-    "estimators": ("ESTIMATORS", "Estimate", "Test", "fit"),
+    "estimators": ("ESTIMATORS", "Estimate", "Test", "anderson_rubin", "anderson_rubin_set", "fit"),
+    "diagnostics": (
+        "breusch_pagan",
+        "hausman",
+        "lr",
+        "modified_wald",
+        "pesaran_cd",
+        "wald",
+        "wooldridge_serial",
+    ),
     "inequality": (
         "INDICES",
         "IndexEstimate",
@@ -92,7 +102,16 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "ESTIMATORS",
     "Estimate",
     "Test",
+    "anderson_rubin",
+    "anderson_rubin_set",
     "fit",
+    "breusch_pagan",
+    "hausman",
+    "lr",
+    "modified_wald",
+    "pesaran_cd",
+    "wald",
+    "wooldridge_serial",
     "INDICES",
     "IndexEstimate",
     "atkinson",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -27,13 +26,12 @@ from econ.commands import (
     say_reasons,
 )
 from econ.errors import BadInputError, EconError, ResourceError, UsageError
+from econ.regress_command import FORM_OF, REGRESS_EXAMPLE, add_regress
 from econ.report_command import add_check
 
 # --help and a mistyped option have to answer at once: pandas and the estimators are imported by what runs.
 
 INTERRUPTED = 7
-FORM_OF = {".txt": "text", ".tex": "latex", ".html": "html", ".md": "markdown", ".csv": "csv", ".json": "json"}
-
 INEQUALITY_EXAMPLE = """example:
   econ inequality city_lights.csv --by province --value mean --out inequality.csv
   econ inequality city.csv --value mean --value gdp --weights population --indices gini "ge(2)" --se jackknife"""
@@ -55,10 +53,6 @@ PANEL_EXAMPLE = """example:
 DESCRIBE_EXAMPLE = """example:
   econ describe panel.parquet --columns gini forward backward --out table1.tex
   econ describe panel.dta --by-variation"""
-
-REGRESS_EXAMPLE = """example:
-  econ regress panel.csv "gini ~ forward + backward + ln(openness)" --effects twoway \\
-      --cov classical cluster --cluster province --out table.tex table.html"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -310,44 +304,6 @@ def add_describe(steps) -> None:
     step.set_defaults(run=run_describe)
 
 
-def add_regress(steps) -> None:
-    step = steps.add_parser(
-        "regress",
-        help="fit one equation on a panel and print its table",
-        description="Fit one equation on a panel and print its table.",
-        epilog=REGRESS_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    step.add_argument("panel", type=Path, metavar="PANEL_CSV", help="one row an entity and time, .csv or .parquet")
-    step.add_argument("formula", help="such as 'gini ~ forward + ln(openness) + forward:market'")
-    step.add_argument("--estimator", default="fe", help="fe or pooled (default: %(default)s)")
-    step.add_argument("--entity", default="province", help="column of the entity (default: %(default)s)")
-    step.add_argument("--time", default="year", help="column of the time (default: %(default)s)")
-    step.add_argument("--effects", help="twoway, entity or time; for fe (default: twoway)")
-    step.add_argument(
-        "--cov",
-        nargs="+",
-        default=["classical"],
-        metavar="COV",
-        help="classical (default), hc1, cluster; several make as many columns",
-    )
-    step.add_argument("--cluster", help="column of the clusters, with --cov cluster")
-    step.add_argument("--ssc", default="stata", help="small-sample rule: stata, reghdfe, fixest (default: %(default)s)")
-    form = step.add_mutually_exclusive_group()
-    form.add_argument(
-        "--format", default="text", help="text, summary, latex, html, markdown or csv (default: %(default)s)"
-    )
-    form.add_argument("--json", action="store_true", help="print the whole estimates as JSON, a list")
-    form.add_argument(
-        "--out",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="write files instead, each in the form of its ending: .txt .tex .html .md .csv .json",
-    )
-    step.set_defaults(run=run_regress)
-
-
 def run_inequality(args: argparse.Namespace) -> None:
     from econ.frames import add_crosswalk, read_crosswalk, read_table
     from econ.inequality import INDICES, regional_inequality
@@ -522,50 +478,6 @@ def run_describe(args: argparse.Namespace) -> None:
     if not args.out:
         sys.stdout.write(written("json" if args.json else "text"))
     say(panel.report().splitlines()[0])
-
-
-def run_regress(args: argparse.Namespace) -> None:
-    from econ.estimators import fit
-    from econ.frames import read_table, write_bytes
-    from econ.tables import FORMATS, regression_table
-
-    if args.format != "summary" and args.format not in FORMATS:
-        raise UsageError(f"there is no format {args.format!r}: choose among {', '.join(('summary', *FORMATS))}.")
-    unknown = [path for path in args.out or () if path.suffix not in FORM_OF]
-    if unknown:
-        raise UsageError(f"cannot write {unknown[0]}: give a name that ends in {', '.join(FORM_OF)}.")
-    panel = read_table(args.panel, (args.entity, args.cluster))
-    estimates = [
-        fit(
-            panel,
-            args.formula,
-            estimator=args.estimator,
-            entity=args.entity,
-            time=args.time,
-            effects=args.effects,
-            cov=cov,
-            # with several covariances the column of the clusters belongs to one of them
-            cluster=args.cluster if cov == "cluster" or "cluster" not in args.cov else None,
-            ssc=args.ssc,
-        )
-        for cov in args.cov
-    ]
-
-    def written(form: str) -> str:
-        if form == "json":
-            return json.dumps([estimate.to_dict() for estimate in estimates], ensure_ascii=False, indent=2) + "\n"
-        if form == "summary":
-            return "\n\n".join(estimate.summary() for estimate in estimates) + "\n"
-        return FORMATS[form](regression_table(estimates))
-
-    if args.out:
-        for path in args.out:
-            write_bytes(written(FORM_OF[path.suffix]).encode(), path)
-            say(f"wrote {path}")
-    else:
-        sys.stdout.write(written("json" if args.json else args.format))
-    for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
-        say(note)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -231,7 +231,7 @@ def _nothing_shared(
 
 
 @dataclass(frozen=True)
-class _Keys:
+class TimeKeys:
     """Rows of a panel by entity and by time in steps."""
 
     data: pd.DataFrame
@@ -247,7 +247,7 @@ class _Keys:
         return here.get_indexer(pd.MultiIndex.from_arrays([self.code, self.tick + shift]))
 
 
-def _keys(panel: Panel | pd.DataFrame, entity: str | None, time: str | None, step: int) -> _Keys:
+def time_keys(panel: Panel | pd.DataFrame, entity: str | None, time: str | None, step: int) -> TimeKeys:
     """The checked keys of a panel; those of a `Panel` are its own unless others are named."""
     own = isinstance(panel, Panel)
     data = panel.data if own else panel
@@ -272,7 +272,7 @@ def _keys(panel: Panel | pd.DataFrame, entity: str | None, time: str | None, ste
             f"column {time!r} has times that are not whole steps of {step} after {when.min():g}: "
             f"give the step that the panel is kept in."
         )
-    return _Keys(data, entity, time, code, names, since // int(step))
+    return TimeKeys(data, entity, time, code, names, since // int(step))
 
 
 def lag(
@@ -341,7 +341,7 @@ def difference(
     D1.x = x_t - x_(t-1) and D2.x = x_t - 2 x_(t-1) + x_(t-2), as in Stata; NaN where any of the periods is missing.
     """
     _check_order(k)
-    keys = _keys(panel, entity, time, step)
+    keys = time_keys(panel, entity, time, step)
     require_columns(keys.data, [column], "the panel")
     now = numeric(keys.data, column, [keys.entity, keys.time])
     before = keys.rows_at(-1)
@@ -352,7 +352,7 @@ def difference(
 
 def _shifted(panel, column, k, sign, letter, entity, time, step) -> pd.Series:
     _check_order(k)
-    keys = _keys(panel, entity, time, step)
+    keys = time_keys(panel, entity, time, step)
     require_columns(keys.data, [column], "the panel")
     values = numeric(keys.data, column, [keys.entity, keys.time])
     rows = keys.rows_at(sign * k)
@@ -407,7 +407,7 @@ def balance(
     panel: Panel | pd.DataFrame, *, entity: str | None = None, time: str | None = None, step: int = 1
 ) -> Balance:
     """Rows, spells and gaps of every entity; options and errors as in `lag`."""
-    keys = _keys(panel, entity, time, step)
+    keys = time_keys(panel, entity, time, step)
     order = np.lexsort((keys.tick, keys.code))
     code, tick = keys.code[order], keys.tick[order]
     when = keys.data[keys.time].to_numpy()[order]

@@ -10,11 +10,13 @@ import pytest
 
 @pytest.fixture(scope="session")
 def golden(data_dir):
-    """golden(case) -> .data (DataFrame) and .expected (dict) of one folder of goldens; see its PROVENANCE.md."""
+    """golden(case) -> .data (DataFrame), .expected (dict), .table(name) and .path of one folder of goldens."""
 
     def read(case):
         folder = data_dir / "goldens" / case
         return SimpleNamespace(
+            path=folder,
+            table=lambda name: pd.read_csv(folder / name),
             data=pd.read_csv(folder / "data.csv"),
             expected=json.loads((folder / "expected.json").read_text(encoding="utf-8")),
         )

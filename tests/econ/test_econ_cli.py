@@ -158,7 +158,10 @@ def test_a_crosswalk_says_where_units_belong(capsys, tmp_path):
         (["regress", "{panel}", "gini ~ forward", "--cov", "cluster"], 2, "pass cluster='province'"),
         (["regress", "{panel}", "gini ~ forward", "--format", "docx"], 2, "no format 'docx'"),
         (["regress", "{panel}", "gini ~ forward", "--out", "x.docx"], 2, "cannot write x.docx"),
-        (["regress", "{panel}", "gini ~ forward", "--estimator", "iv"], 2, "no estimator 'iv'"),
+        (["regress", "{panel}", "gini ~ forward", "--estimator", "olss"], 2, "no estimator 'olss'"),
+        (["regress", "{panel}", "gini ~ forward", "--estimator", "iv"], 2, "has no instruments"),
+        (["regress", "{panel}", "gini ~ forward", "--option", "fuller"], 2, "expected NAME=VALUE"),
+        (["regress", "{panel}", "gini ~ forward", "--hausman"], 2, "pass --estimator fe re"),
     ],
 )
 def test_mistakes_are_one_sentence_and_a_code(capsys, tmp_path, city, panel_csv, args, code, says):

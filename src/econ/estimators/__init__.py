@@ -2,31 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from econ.errors import UsageError
-from econ.estimators.covariance import COVARIANCES, PRESETS
+from econ.estimators import iv, panel_models, static
+from econ.estimators.covariance import PRESETS
 from econ.estimators.estimate import Estimate, Test
+from econ.estimators.inference import KINDS as COVARIANCES
+from econ.estimators.inference import OF_CLUSTERS, CovarianceOptions
+from econ.estimators.iv import anderson_rubin, anderson_rubin_set
 from econ.estimators.sample import draw_sample
-from econ.estimators.static import fe, pooled
 
-__all__ = ["COVARIANCES", "ESTIMATORS", "PRESETS", "Estimate", "Test", "fit"]
+__all__ = [
+    "COVARIANCES",
+    "ESTIMATORS",
+    "PRESETS",
+    "Estimate",
+    "Estimator",
+    "Test",
+    "anderson_rubin",
+    "anderson_rubin_set",
+    "fit",
+]
 
-ESTIMATORS: dict[str, Callable[..., Estimate]] = {"pooled": pooled, "fe": fe}
+
+@dataclass(frozen=True)
+class Estimator:
+    """An estimator and what it takes.
+
+    Parameters
+    ----------
+    run : function of (sample, covariance options, own options) to Estimate
+    meaning : str
+        One line for help texts.
+    instruments : bool
+        Whether the formula has to have a bracket with instruments; else it must have none.
+    weights : bool
+        Whether analytic weights are possible.
+    panel : bool
+        Whether entity and time have to be named.
+    bootstrap : bool
+        Whether cov="wild" is possible.
+    """
+
+    run: Callable[..., Estimate]
+    meaning: str
+    instruments: bool = False
+    weights: bool = False
+    panel: bool = True
+    bootstrap: bool = False
+
+
+ESTIMATORS = {
+    "pooled": Estimator(static.pooled, "least squares with a constant", weights=True, panel=False, bootstrap=True),
+    "between": Estimator(panel_models.between, "least squares on the means of the entities"),
+    "fd": Estimator(panel_models.fd, "least squares on first differences"),
+    "fe": Estimator(static.fe, "fixed effects of entity, time or both", weights=True, bootstrap=True),
+    "re": Estimator(panel_models.re, "random effects of the entities (Swamy-Arora)"),
+    "mundlak": Estimator(panel_models.mundlak, "random effects with the entities' means as regressors"),
+    "iv": Estimator(iv.iv, "two-stage least squares", instruments=True, weights=True, panel=False, bootstrap=True),
+    "liml": Estimator(iv.liml, "limited-information maximum likelihood, or Fuller's", True, True, False),
+    "gmm-iv": Estimator(
+        iv.gmm_iv, "efficient GMM of one equation, in two steps or continuously updated", True, True, False
+    ),
+}
 
 
 def fit(
     df: pd.DataFrame,
     formula: str,
     estimator: str = "fe",
-    entity: str = "province",
-    time: str = "year",
+    entity: str | None = "province",
+    time: str | None = "year",
     effects: str | None = None,
     cov: str = "classical",
-    cluster: str | None = None,
+    cluster: str | Sequence[str] | None = None,
     ssc: str = "stata",
+    *,
+    small: bool = True,
+    lags: int | None = None,
+    kernel: str = "bartlett",
+    weights: str | None = None,
+    step: int = 1,
+    **options: object,
 ) -> Estimate:
     """Fit one equation on a panel.
 
@@ -35,20 +97,39 @@ def fit(
     df : DataFrame
         One row an (entity, time); left as it is.
     formula : str
-        Such as "gini ~ forward + ln(openness) + forward:market + C(region)"; functions: ln, log, log10, exp, sqrt,
-        I for arithmetic, C for categories.
+        Such as "gini ~ forward + ln(openness) + forward:market + C(region)"; with instruments
+        "gini ~ openness + [forward + backward ~ iv_forward + iv_backward]".  Functions: ln, log, log10, exp, sqrt,
+        minmax over the rows used, I for arithmetic, C for categories.  By time: L.x, L2.x, L(1/2).x (lags), F.x
+        (leads), D.x (differences), named L1.x, L2.x, F1.x, D1.x.
     estimator : str
-        "fe" (fixed effects) or "pooled" (least squares).
-    entity, time : str
-        Key columns, names of any type.
+        One of `ESTIMATORS`: "pooled", "between", "fd", "fe", "re", "mundlak", "iv", "liml", "gmm-iv".
+    entity, time : str or None
+        Key columns, names of any type; None for a cross-section, where the estimator can do without.
     effects : str, optional
-        For "fe": "twoway" (default), "entity" or "time".
+        For "fe": "twoway" (default), "entity" or "time"; for "iv", "liml" and "gmm-iv" the same, by default none; for
+        "re" "entity" (default) or "twoway".
     cov : str
-        "classical", "hc1" (White, times N / (N - K)) or "cluster" (CR1).
-    cluster : str, optional
-        Column of the clusters, for cov="cluster".
+        "classical", "hc0" to "hc3", "cluster" (CR1; with two columns two-way), "cr2", "cr3", "driscoll-kraay",
+        "newey-west", or "wild" (p-values and intervals of the wild cluster bootstrap beside CR1 errors).
+    cluster : str or two of them, optional
+        Columns of the clusters, for "cluster", "cr2", "cr3" and "wild".
     ssc : str
-        Whose small-sample convention: "stata" (xtreg), "reghdfe" or "fixest"; see `covariance.PRESETS`.
+        Whose small-sample convention: "stata" (xtreg), "reghdfe", "fixest", "plm", "ivreg2"; see
+        `covariance.PRESETS`.
+    small : bool
+        False leaves small-sample factors out and takes the normal law, as ivreg2 without `small`.
+    lags : int, optional
+        Of "driscoll-kraay" and "newey-west".
+    kernel : str
+        Of the same: "bartlett", "parzen", "truncated" or "quadratic-spectral".
+    weights : str, optional
+        Column of analytic weights.
+    step : int
+        Time units in one period (Stata's delta), for lags.
+    **options
+        Of one estimator: `variant` of "re" ("stata", "plm"), `fuller` of "liml", `steps` of "gmm-iv" (2 or "cue"),
+        `orthogonality` and `dofminus` of all three with instruments; of cov="wild": `draws`, `seed`, `draw_weights`,
+        `impose_null`.
 
     Returns
     -------
@@ -62,19 +143,77 @@ def fit(
     BadInputError
         A column that is not there, text in numbers, a key given twice, a model that the rows cannot carry.
     """
-    for what, choice, known in (
-        ("estimator", estimator, ESTIMATORS),
-        ("covariance", cov, COVARIANCES),
-        ("ssc", ssc, PRESETS),
-    ):
-        if choice not in known:
-            raise UsageError(f"there is no {what} {choice!r}: choose among {', '.join(known)}.")
-    if cov == "cluster" and cluster is None:
-        raise UsageError(f"cov='cluster' needs the column of the clusters: pass cluster={entity!r}, say.")
-    if cov != "cluster" and cluster is not None:
-        raise UsageError(f"cluster={cluster!r} has no meaning with cov={cov!r}: pass cov='cluster' or leave it out.")
-    if estimator == "pooled" and effects is not None:
-        raise UsageError(f"estimator='pooled' has no effects, found effects={effects!r}: use estimator='fe'.")
-    sample = draw_sample(df, formula, entity, time, cluster)
-    options = {} if estimator == "pooled" else {"effects": effects or "twoway"}
-    return ESTIMATORS[estimator](sample, cov=cov, ssc=ssc, **options)
+    if estimator not in ESTIMATORS:
+        raise UsageError(f"there is no estimator {estimator!r}: choose among {', '.join(ESTIMATORS)}.")
+    chosen = ESTIMATORS[estimator]
+    wild = cov == "wild"
+    bootstrap = _bootstrap_options(estimator, chosen, options) if wild else {}
+    inference = CovarianceOptions("cluster" if wild else cov, ssc=ssc, lags=lags, kernel=kernel, small=small)
+    clusters = _clusters(cov, cluster, entity)
+    own = _own_options(estimator, chosen, {**options, **({} if effects is None else {"effects": effects})})
+    if chosen.panel and (entity is None or time is None):
+        raise UsageError(f"estimator={estimator!r} needs a panel: name the columns of entity and time.")
+    if weights is not None and not chosen.weights:
+        can = ", ".join(name for name, each in ESTIMATORS.items() if each.weights)
+        raise UsageError(f"estimator={estimator!r} takes no weights: leave them out, or use {can}.")
+    sample = draw_sample(df, formula, entity, time, clusters, weights, step)
+    if chosen.instruments and not len(sample.instruments):
+        raise UsageError(
+            f"the formula {formula!r} has no instruments: estimator={estimator!r} expects "
+            f"'y ~ exogenous + [endogenous ~ instruments]'."
+        )
+    if len(sample.instruments) and not chosen.instruments:
+        raise UsageError(
+            f"the formula {formula!r} has instruments in brackets: estimator={estimator!r} takes none; use iv, liml or "
+            f"gmm-iv, or drop them."
+        )
+    estimate = chosen.run(sample, inference, **own)
+    if wild:
+        from econ.estimators.bootstrap import bootstrapped
+
+        return bootstrapped(estimate, **bootstrap)
+    return estimate
+
+
+def _clusters(cov: str, cluster: str | Sequence[str] | None, entity: str | None) -> tuple[str, ...]:
+    """Columns of the clusters; a UsageError where they and the covariance do not go together."""
+    columns = () if cluster is None else (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    takes = cov == "wild" or cov in OF_CLUSTERS
+    if columns and not takes:
+        named = columns[0] if len(columns) == 1 else list(columns)
+        raise UsageError(f"cluster={named!r} has no meaning with cov={cov!r}: pass cov='cluster' or leave it out.")
+    if takes and not columns:
+        raise UsageError(f"cov={cov!r} needs the column of the clusters: pass cluster={entity or 'region'!r}, say.")
+    most = 2 if cov == "cluster" else 1
+    if len(columns) > most:
+        raise UsageError(f"cov={cov!r} takes {most} column{'s' * (most > 1)} of clusters, found {', '.join(columns)}.")
+    if len(set(columns)) < len(columns):
+        raise UsageError(f"cluster names {columns[0]!r} twice: name two columns, or one.")
+    return columns
+
+
+BOOTSTRAP_OPTIONS = ("draws", "seed", "draw_weights", "impose_null")
+
+
+def _bootstrap_options(name: str, chosen: Estimator, options: dict[str, object]) -> dict[str, object]:
+    """The options of the bootstrap, taken out of `options`."""
+    if not chosen.bootstrap:
+        can = ", ".join(known for known, each in ESTIMATORS.items() if each.bootstrap)
+        raise UsageError(f"estimator={name!r} has no wild bootstrap: choose another cov, or use {can}.")
+    return {option: options.pop(option) for option in BOOTSTRAP_OPTIONS if option in options}
+
+
+def _own_options(name: str, chosen: Estimator, options: dict[str, object]) -> dict[str, object]:
+    """The options that an estimator has of its own; a UsageError for any other."""
+    known = [
+        parameter.name
+        for parameter in inspect.signature(chosen.run).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    for option, value in options.items():
+        if option == "effects" and "effects" not in known:
+            raise UsageError(f"estimator={name!r} has no effects, found effects={value!r}: use estimator='fe'.")
+        if option not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none of its own"
+            raise UsageError(f"estimator={name!r} has no option {option!r}: {has}.")
+    return options

@@ -6,9 +6,15 @@ is the arrays W and e of `covariance.py`, and the rows described here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from econ.estimators.instruments import Errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,3 +52,40 @@ class Rows:
     @property
     def n(self) -> int:
         return self.entity.size
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What was estimated on which rows, kept by an `Estimate` for the tests and tables that come after it.
+
+    Parameters
+    ----------
+    y : (n,) float
+        Dependent variable as it stands in the table.
+    X : (n, k) float
+        Regressors of `names`, without the constant; endogenous ones after the exogenous.
+    names : tuple of str, (k,)
+    residuals : (n,) float
+        y less everything that the model explains, its effects included.
+    rows : Rows
+    keys : mapping of str to Index
+        Entity and time: name -> levels that the codes of `rows` count in.
+    Z : (n, l) float or None
+        Excluded instruments of `instruments`.
+    instruments : tuple of str, (l,)
+    endogenous : int
+        How many of the last columns of X are endogenous.
+    errors : Errors or None
+        What tests with instruments allow of the errors.
+    """
+
+    y: np.ndarray
+    X: np.ndarray
+    names: tuple[str, ...]
+    residuals: np.ndarray
+    rows: Rows
+    keys: Mapping[str, pd.Index]
+    Z: np.ndarray | None = None
+    instruments: tuple[str, ...] = ()
+    endogenous: int = 0
+    errors: Errors | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,35 +13,69 @@ from scipy import special
 
 from econ.errors import UsageError
 
+if TYPE_CHECKING:
+    from econ.estimators.design import Design
+    from econ.estimators.wild import WildResult
+
 # Formulas of the R2s, printed by `Estimate.summary`; e residuals, b slopes, bars are means over one group's rows.
 R2_FORMULAS = {
-    "within": "1 - S e^2 / S (y - ybar_group)^2, time dummies being regressors: Stata's xtreg",
+    "within": "1 - S e^2 / S (y - ybar_group)^2, time dummies being regressors (xtreg, fe); of random effects and the "
+    "between regression corr(x b - xbar_group b, y - ybar_group)^2 (xtreg, re and be)",
     "between": "corr(xbar_group b, ybar_group)^2, one point a group",
     "overall": "corr(x b, y)^2",
     "lsdv": "1 - S e^2 / S (y - ybar)^2, every effect being a dummy: Stata's areg",
+    "transformed": "1 - S e*^2 / S (y* - y*bar)^2 of the quasi-demeaned regression: plm's R2 of random effects",
+    "differences": "1 - S e^2 / S (D.y)^2, no constant",
     "net": "1 - S e^2 / S y_net^2, y_net = y net of all effects: reghdfe's and fixest's within R2",
 }
 
 
 @dataclass(frozen=True)
 class Test:
-    """A test: its statistic, degrees of freedom, p-value and null hypothesis."""
+    """A test: its statistic, degrees of freedom, p-value and null hypothesis.
+
+    Parameters
+    ----------
+    stat : float
+    df : tuple of number
+        (q, df_resid) of an F test, (q,) of a chi2 test, () of a statistic that is normal or has no law of its own.
+    null : str
+        The null hypothesis in words.
+    law : str, optional
+        "F", "chi2", "normal" (two-sided) or "none"; by default as the degrees of freedom tell, "none" without any.
+    note : str
+        What a reader has to know beside the number.
+    """
 
     __test__ = False  # pytest would collect the class by its name
 
     stat: float
-    df: tuple[int, ...]  # (q, df_resid) of an F test, (q,) of a chi2 test
+    df: tuple[float, ...]
     null: str
+    law: str | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.law is None:
+            object.__setattr__(self, "law", ("none", "chi2", "F")[len(self.df)])
 
     @property
     def pvalue(self) -> float:
-        if len(self.df) == 2:
-            return float(special.fdtrc(*self.df, self.stat))
-        return float(special.chdtrc(self.df[0], self.stat))
+        """Probability of a statistic as extreme under the null; NaN where there is no law."""
+        if not np.isfinite(self.stat) or self.law == "none":
+            return float("nan")
+        if self.law == "normal":
+            return float(2 * special.ndtr(-abs(self.stat)))
+        if self.stat < 0:  # no value of an F or chi2: the note says how it came about
+            return float("nan")
+        tail = special.fdtrc(*self.df, self.stat) if self.law == "F" else special.chdtrc(self.df[0], self.stat)
+        return float(tail)
 
     def __str__(self) -> str:
-        law = "F" if len(self.df) == 2 else "chi2"
-        return f"{law}({', '.join(map(str, self.df))}) = {self.stat:.2f}, p = {self.pvalue:.4f} ({self.null})"
+        degrees = ", ".join(f"{value:g}" for value in self.df)
+        name = {"F": f"F({degrees})", "chi2": f"chi2({degrees})", "normal": "z", "none": "statistic"}[self.law]
+        p = "" if self.law == "none" else f", p = {self.pvalue:.4f}"
+        return f"{name} = {self.stat:.2f}{p} ({self.null}{f'; {self.note}' if self.note else ''})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +112,21 @@ class Estimate:
         index = key columns; groups, min, mean, max = number of groups, and their rows.
     notes : tuple of str
         Rows and variables left out, singletons, clusters and the small-sample factor.
+    coefficient_df : Series, (k,), optional
+        Degrees of freedom of t of every coefficient by itself, where the covariance has such (CR2).
+    bootstrap : mapping of name to WildResult
+        Bootstrapped p-values and intervals, which then stand in place of those of t.
+    effect_values : mapping of str to Series
+        Estimated effects by their column; those of the times have mean 0 over the rows, the entities' hold the rest
+        less the constant.
+    components : mapping of str to float
+        Parameters beside the coefficients: sigma_u, sigma_e, rho, theta of random effects, kappa of LIML.
+    first_stages : DataFrame, optional
+        Instrumental variables: one row an endogenous variable, its instruments' strength.
+    valid : bool
+        Whether the result can be used; a note says why not.
+    design : Design, optional
+        The arrays behind it, for tests and bootstraps.
     """
 
     model: str
@@ -94,6 +144,35 @@ class Estimate:
     effects: tuple[str, ...] = ()
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
+    coefficient_df: pd.Series | None = None
+    bootstrap: Mapping[str, WildResult] = field(default_factory=dict)
+    effect_values: Mapping[str, pd.Series] = field(default_factory=dict)
+    components: Mapping[str, float] = field(default_factory=dict)
+    first_stages: pd.DataFrame | None = None
+    valid: bool = True
+    design: Design | None = field(default=None, repr=False)
+
+    @property
+    def residuals(self) -> pd.Series:
+        """(n,) y less all that the model explains, effects included; index = (entity, time)."""
+        return self._by_key(self._design().residuals, "residual")
+
+    @property
+    def fitted(self) -> pd.Series:
+        """(n,) what the model explains, effects included; index = (entity, time)."""
+        design = self._design()
+        return self._by_key(design.y - design.residuals, "fitted")
+
+    def _design(self) -> Design:
+        if self.design is None:
+            raise UsageError(f"{self.model} keeps no rows: fit it with econ.fit to have residuals.")
+        return self.design
+
+    def _by_key(self, values: np.ndarray, name: str) -> pd.Series:
+        design = self._design()
+        codes = (design.rows.entity, design.rows.time)
+        levels = [level.take(code) for level, code in zip(design.keys.values(), codes, strict=True)]
+        return pd.Series(values, pd.MultiIndex.from_arrays(levels, names=list(design.keys)), name=name)
 
     @property
     def std_errors(self) -> pd.Series:
@@ -103,26 +182,47 @@ class Estimate:
     def tvalues(self) -> pd.Series:
         return self.params / self.std_errors
 
+    def _df(self) -> pd.Series | float | None:
+        return self.df_resid if self.coefficient_df is None else self.coefficient_df
+
     @property
     def pvalues(self) -> pd.Series:
-        below = -self.tvalues.abs()
-        tail = special.ndtr(below) if self.df_resid is None else special.stdtr(self.df_resid, below)
-        return pd.Series(2 * tail, self.params.index)
+        below, df = -self.tvalues.abs(), self._df()
+        tail = pd.Series(special.ndtr(below) if df is None else special.stdtr(df, below), self.params.index)
+        found = 2 * tail
+        for name, result in self.bootstrap.items():
+            found[name] = result.pvalue
+        return found
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """(k, 2) lower and upper ends of the confidence intervals that cover with probability `level`."""
         if not 0 < level < 1:
             raise UsageError(f"the confidence level is {level}: expected a number between 0 and 1, such as 0.95.")
-        upper = (1 + level) / 2
-        reach = special.ndtri(upper) if self.df_resid is None else special.stdtrit(self.df_resid, upper)
+        upper, df = (1 + level) / 2, self._df()
+        reach = special.ndtri(upper) if df is None else special.stdtrit(df, upper)
         return pd.DataFrame(
             {"lower": self.params - reach * self.std_errors, "upper": self.params + reach * self.std_errors}
         )
 
     @property
+    def aic(self) -> float:
+        """-2 loglik + 2 (K + 1): all coefficients with the effects, and sigma (R's AIC of the dummy regression)."""
+        return self._information(2.0)
+
+    @property
+    def bic(self) -> float:
+        """-2 loglik + ln(n) (K + 1), counted as in `aic`."""
+        return self._information(float(np.log(self.nobs)))
+
+    def _information(self, price: float) -> float:
+        if self.loglik is None or self.n_coefs is None:
+            return float("nan")
+        return -2 * self.loglik + price * (self.n_coefs + 1)
+
+    @property
     def rsquared(self) -> float:
-        """The within R2; that of the regression where nothing is absorbed."""
-        return self.rsquareds.get("within", self.rsquareds.get("overall", float("nan")))
+        """The first of `rsquareds`, the estimator's own: within for fixed effects, transformed for random ones."""
+        return next(iter(self.rsquareds.values()), float("nan"))
 
     @property
     def rsquared_adj(self) -> float:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from econ.errors import BadInputError, EstimationError, UsageError
-from econ.frames import codes, numeric, offenders, refuse_duplicates, require_columns
+from econ.estimators import formula as formulas
+from econ.estimators.design import Rows
+from econ.estimators.formula import FUNCTIONS, Equation, Shift
+from econ.frames import codes, numeric, offenders, refuse_duplicates, refuse_negative, require_columns
 
-if TYPE_CHECKING:
-    from formulaic import Formula
-    from formulaic.formula import SimpleFormula
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some columns of a regression with their names: (n, k) float64."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def rows(self, keep: np.ndarray) -> Block:
+        return Block(self.names, self.values[keep])
+
+    def columns(self, keep: Sequence[int]) -> Block:
+        return Block(tuple(self.names[j] for j in keep), self.values[:, list(keep)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,33 +42,45 @@ class Sample:
         As it was given.
     dependent : str
         Name of y.
-    names : tuple of str, (k,)
-        Names of the columns of X, without the constant.
     y : (n,) float64
-    X : (n, k) float64
+    exogenous : Block
+        Regressors without the constant; all of them where nothing is endogenous.
+    endogenous, instruments : Block
+        The two sides of the bracket, instruments without the exogenous regressors; no columns without a bracket.
     keys : dict of str to Index
         Entity and time, in this order: column -> its levels.
     entity, time : (n,) int
         Codes into those levels.
-    cluster : (n,) int or None
-        Codes of the clusters.
-    cluster_name : str or None
-        Their column.
+    tick : (n,) int
+        Whole periods since the first one, gaps kept; the codes of the times where these are no whole numbers.
+    clusters : tuple of (str, (n,) int)
+        Columns of clusters and their codes.
+    weight : (n,) float or None
+        Analytic weights with sum n.
+    index : Index, (n,)
+        Labels of the rows of the table.
     notes : tuple of str
         What was left out.
     """
 
     formula: str
     dependent: str
-    names: tuple[str, ...]
     y: np.ndarray
-    X: np.ndarray
+    exogenous: Block
+    endogenous: Block
+    instruments: Block
     keys: dict[str, pd.Index]
     entity: np.ndarray
     time: np.ndarray
-    cluster: np.ndarray | None
-    cluster_name: str | None
-    notes: tuple[str, ...]
+    tick: np.ndarray
+    clusters: tuple[tuple[str, np.ndarray], ...]
+    weight: np.ndarray | None
+    index: pd.Index
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def n(self) -> int:
+        return self.y.size
 
     @property
     def entity_name(self) -> str:
@@ -72,17 +97,35 @@ class Sample:
         return replace(
             self,
             y=self.y[keep],
-            X=self.X[keep],
+            exogenous=self.exogenous.rows(keep),
+            endogenous=self.endogenous.rows(keep),
+            instruments=self.instruments.rows(keep),
             keys={self.entity_name: entities, self.time_name: times},
             entity=entity,
             time=time,
-            cluster=None if self.cluster is None else np.unique(self.cluster[keep], return_inverse=True)[1],
+            tick=self.tick[keep],
+            clusters=tuple((name, np.unique(code[keep], return_inverse=True)[1]) for name, code in self.clusters),
+            weight=None if self.weight is None else _scaled(self.weight[keep]),
+            index=self.index[keep],
             notes=(*self.notes, note),
         )
 
-    def columns(self, keep: list[int], notes: tuple[str, ...]) -> Sample:
-        """The sample cut to some columns of X, with notes that say why."""
-        return replace(self, names=tuple(self.names[j] for j in keep), X=self.X[:, keep], notes=(*self.notes, *notes))
+    def noted(self, *notes: str) -> Sample:
+        """The sample with more notes."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def described(self, absorbed: tuple[str, ...], rank: int) -> Rows:
+        """What covariances have to know, `absorbed` effects taking up `rank` coefficients."""
+        return Rows(
+            names=(self.entity_name, self.time_name),
+            entity=self.entity,
+            time=self.time,
+            tick=self.tick,
+            absorbed=absorbed,
+            rank=rank,
+            weight=self.weight,
+            clusters=self.clusters,
+        )
 
 
 def _dense(code: np.ndarray, levels: pd.Index) -> tuple[np.ndarray, pd.Index]:
@@ -90,172 +133,183 @@ def _dense(code: np.ndarray, levels: pd.Index) -> tuple[np.ndarray, pd.Index]:
     return dense, levels[present]
 
 
-FUNCTIONS = {
-    "ln": np.log,
-    "log": np.log,
-    "log10": np.log10,
-    "exp": np.exp,
-    "sqrt": np.sqrt,
-}
-# formulaic knows these itself
-BUILT_IN = ("I", "C")
+def _scaled(weight: np.ndarray) -> np.ndarray:
+    return weight * (weight.size / weight.sum())
 
 
-def draw_sample(df: pd.DataFrame, formula: str, entity: str, time: str, cluster: str | None = None) -> Sample:
+def draw_sample(
+    df: pd.DataFrame,
+    formula: str,
+    entity: str | None,
+    time: str | None,
+    clusters: Sequence[str] = (),
+    weights: str | None = None,
+    step: int = 1,
+) -> Sample:
     """Evaluate `formula` on the rows of `df` that have all it needs; see `econ.fit` for what is refused."""
-    parsed = parse(formula)
-    variables = dict(_variables(parsed.lhs)) | dict(_variables(parsed.rhs))
-    if entity == time:
+    equation = formulas.read(formula, [str(name) for name in df.columns])
+    if entity is not None and entity == time:
         raise UsageError(f"entity and time are both {entity!r}: name two columns.")
-    require_columns(df, dict.fromkeys([entity, time, *([cluster] if cluster else []), *variables]), "the panel")
+    shifted = {shift.name for shift in equation.shifts}
+    variables: dict[str, bool] = {}
+    for side in equation.sides:
+        variables |= {name: category for name, category in formulas.variables(side) if name not in shifted}
+    keys = [key for key in (entity, time) if key is not None]
+    made_from = [name for shift in equation.shifts for name in _inputs(shift, df, shifted)]
+    others = [*clusters, *([weights] if weights else [])]
+    require_columns(df, dict.fromkeys([*keys, *others, *variables, *made_from]), "the panel")
     if df.empty:
         raise BadInputError("the panel has no rows: expected one for each entity and time.")
-    for key in (entity, time):
+    for key in keys:
         codes(df, key)
-    refuse_duplicates(df, (entity, time), "the panel")
-
+    if len(keys) == 2:
+        refuse_duplicates(df, keys, "the panel")
     data = pd.DataFrame(
-        {
-            name: df[name] if categorical else numeric(df, name, (entity, time))
-            for name, categorical in variables.items()
-        },
+        {name: df[name] if category else numeric(df, name, keys) for name, category in variables.items()},
         index=df.index,
     )
-    needed = data if cluster is None else data.assign(**{cluster: df[cluster]})
-    empty = needed.isna()
-    complete = ~empty.any(axis=1).to_numpy()
-    notes: tuple[str, ...] = ()
-    if not complete.all():
-        counts = ", ".join(f"{name} ({count:,})" for name, count in empty.sum().items() if count)
-        notes = (f"{(~complete).sum():,} of {len(df):,} rows left out, values missing: {counts}",)
-        if not complete.any():
-            raise EstimationError(
-                f"no row has all the variables ({counts} of {len(df):,} missing): fill them in first."
-            )
-    data, keys = data[complete], df.loc[complete, list(dict.fromkeys([entity, time, cluster or entity]))]
-    left, right = _evaluate(parsed, data, keys, (entity, time))
-    entity_code, entities = codes(keys, entity)
-    time_code, times = codes(keys, time)
+    data = data.assign(**_shifts(df, equation, entity, time, step))
+    needed = data.assign(**{f"{name} (clusters)": df[name] for name in clusters})
+    if weights is not None:
+        weight = numeric(df, weights, keys)
+        refuse_negative(df, weights, weight, keys)
+        needed[weights] = np.where(weight > 0, weight, np.nan)
+    complete, notes = _complete(needed)
+    data, present = data[complete], df[complete]
+    blocks = _evaluate(equation, data, present[keys], keys)
+    left = blocks[0]
+    entity_code, entities = codes(present, entity) if entity else (np.arange(len(present)), pd.RangeIndex(len(present)))
+    time_code, times = codes(present, time) if time else (np.zeros(len(present), int), pd.RangeIndex(1))
+    empty = Block((), np.empty((len(present), 0)))
     return Sample(
         formula=formula,
-        dependent=left.columns[0],
-        names=tuple(right.columns),
-        y=left.to_numpy(float)[:, 0],
-        X=right.to_numpy(float),
-        keys={entity: entities, time: times},
+        dependent=left.names[0],
+        y=left.values[:, 0],
+        exogenous=blocks[1],
+        endogenous=blocks[2] if len(blocks) > 2 else empty,
+        instruments=blocks[3] if len(blocks) > 2 else empty,
+        keys={entity or "row": entities, time or "time": times},
         entity=entity_code,
         time=time_code,
-        cluster=None if cluster is None else codes(keys, cluster)[0],
-        cluster_name=cluster,
+        tick=_ticks(present, time, time_code, step),
+        clusters=tuple((name, codes(present, name)[0]) for name in clusters),
+        weight=None if weights is None else _scaled(weight[complete]),
+        index=present.index,
         notes=notes,
     )
 
 
-# --- formula ------------------------------------------------------------------------------------------------------
-
-
-def parse(formula: str) -> Formula:
-    """A formulaic formula with one left side and a constant; anything else is a UsageError of one sentence."""
-    from formulaic import Formula
-    from formulaic.formula import SimpleFormula
-
-    if not isinstance(formula, str) or formula.count("~") == 0:
-        raise UsageError(f"the formula is {formula!r}: expected 'dependent ~ regressor + regressor'.")
-    if re.search(r"\[[^\]]*~", formula):
-        raise UsageError(f"the formula {formula!r} has instruments in brackets: least squares takes none; drop them.")
-    _refuse_powers(formula)
-    try:
-        parsed = Formula(formula)
-    except Exception as error:  # formulaic raises its own and Python's errors alike for what it cannot parse
-        raise UsageError(f"the formula {formula!r} cannot be read ({_first_line(error)}): check its signs.") from None
-    left, right = getattr(parsed, "lhs", None), getattr(parsed, "rhs", None)
-    if not (isinstance(left, SimpleFormula) and isinstance(right, SimpleFormula) and len(left) == 1):
-        raise UsageError(f"the formula {formula!r} is not one equation: expected 'dependent ~ regressor + regressor'.")
-    terms = [str(term) for term in right]
-    if "1" not in terms:
-        raise UsageError(f"the formula {formula!r} removes the constant: every model here has one; leave out 0 or -1.")
-    if terms == ["1"]:
-        raise UsageError(f"the formula {formula!r} has no regressor: name at least one.")
-    return parsed
-
-
-def _refuse_powers(formula: str) -> None:
-    """Refuse `x**2`, `x^2` and `x/y` outside a function: formulas read them as crossings, x**2 as x itself."""
-    plain = re.sub("`[^`]*`", "name", formula)  # names in backquotes may hold any sign
-    called: list[bool] = []  # for every open bracket, whether it belongs to a function
-    for place, sign in enumerate(plain):
-        if sign == "(":
-            called.append(place > 0 and (plain[place - 1].isalnum() or plain[place - 1] == "_"))
-        elif sign == ")" and called:
-            called.pop()
-        elif not any(called) and (sign in "^/" or plain.startswith("**", place)):
-            operator = "**" if sign == "*" else sign
-            raise UsageError(
-                f"the formula {formula!r} has {operator!r} outside a function, where it would cross variables, not "
-                f"compute: write I(x**2), I(x / y), or x:z for a product."
-            )
-
-
-def _variables(side: SimpleFormula) -> Iterator[tuple[str, bool]]:
-    """(column, is it a category) of every variable of one side of a formula."""
-    for term in side:
-        for factor in term.factors:
-            method = factor.eval_method.value
-            if method == "lookup":
-                yield factor.expr, False
-            elif method == "python":
-                yield from _variables_of_call(factor.expr)
-
-
-def _variables_of_call(expression: str) -> Iterator[tuple[str, bool]]:
-    quoted = re.findall(r"`([^`]*)`", expression)
-    plain = re.sub(r"`([^`]*)`", "0", expression)
-    calls, names = set(), set()
-    try:
-        tree = ast.parse(plain.strip(), mode="eval")
-    except SyntaxError:
-        raise UsageError(f"the formula holds {expression!r}, which cannot be read: check its signs.") from None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            calls.add(ast.unparse(node.func))
-        elif isinstance(node, ast.Name):
-            names.add(node.id)
-        elif isinstance(node, ast.Attribute | ast.Subscript | ast.Lambda):
-            calls.add(ast.unparse(node))
-    unknown = sorted(calls - set(FUNCTIONS) - set(BUILT_IN))
-    if unknown:
-        raise UsageError(
-            f"the formula uses {unknown[0]} in {expression!r}: it knows {', '.join((*FUNCTIONS, *BUILT_IN))}; "
-            f"build anything else, lags included, as a column of the panel first."
+def _complete(needed: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(rows that have everything, what to say of the others)."""
+    empty = needed.isna()
+    complete = ~empty.any(axis=1).to_numpy()
+    if complete.all():
+        return complete, ()
+    counts = ", ".join(f"{name} ({count:,})" for name, count in empty.sum().items() if count)
+    if not complete.any():
+        raise EstimationError(
+            f"no row has all the variables ({counts} of {len(needed):,} missing): fill them in first."
         )
-    for name in (*quoted, *sorted(names - calls)):
-        yield name, plain.startswith("C(")
+    return complete, (f"{(~complete).sum():,} of {len(needed):,} rows left out, values missing: {counts}",)
 
 
-def _evaluate(
-    parsed: Formula, data: pd.DataFrame, keys: pd.DataFrame, shown: tuple[str, str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both sides of the formula as DataFrames without the constant; every value finite."""
+def _ticks(present: pd.DataFrame, time: str | None, code: np.ndarray, step: int) -> np.ndarray:
+    """(n,) periods since the first; the codes where times are no whole steps, so that gaps cannot be known."""
+    if time is None or not pd.api.types.is_numeric_dtype(present[time]):
+        return code
+    when = present[time].to_numpy(float)
+    since = when - when.min()
+    whole = since / step
+    return whole.astype(np.int64) if (whole == np.floor(whole)).all() else code
+
+
+# --- lags, leads and differences ----------------------------------------------------------------------------------
+
+
+def _inputs(shift: Shift, df: pd.DataFrame, shifted: set[str]) -> list[str]:
+    """Columns of the panel that a shift is made from."""
+    if shift.of in shifted:
+        return []
+    if shift.of in df.columns or shift.of.isidentifier():
+        return [shift.of]
+    return [name for name, _ in formulas.variables_of(shift.of) if name not in shifted]
+
+
+def _shifts(
+    df: pd.DataFrame, equation: Equation, entity: str | None, time: str | None, step: int
+) -> dict[str, np.ndarray]:
+    """Columns of lags, leads and differences by name, (n,) each; NaN where the entity has no row then."""
+    if not equation.shifts:
+        return {}
+    from econ.panel import time_keys
+
+    if entity is None or time is None:
+        raise UsageError(f"{equation.shifts[0].name} goes by time: name the columns of entity and time.")
+    keys = time_keys(df, entity, time, step)
+    made: dict[str, np.ndarray] = {}
+    for shift in equation.shifts:
+        values = made[shift.of] if shift.of in made else _operand(df, shift, made, [entity, time])
+        if shift.letter == "D":
+            before = keys.rows_at(-1)
+            for _ in range(shift.order):
+                values = values - np.where(before >= 0, values[before], np.nan)
+        else:
+            rows = keys.rows_at(-shift.order if shift.letter == "L" else shift.order)
+            values = np.where(rows >= 0, values[rows], np.nan)
+        made[shift.name] = values
+    return made
+
+
+def _operand(df: pd.DataFrame, shift: Shift, made: dict[str, np.ndarray], keys: list[str]) -> np.ndarray:
+    """(n,) values of what a shift is made from, on all rows; infinite where a function of present values has none."""
+    if shift.of in df.columns:
+        return numeric(df, shift.of, keys)
+    used = [name for name, _ in formulas.variables_of(shift.of)]
+    if any(f"{name}(" in shift.of for name in formulas.OF_THE_SAMPLE):
+        raise UsageError(
+            f"{shift.name} takes a lag of what depends on the sample: write the function around the lag, as in "
+            f"minmax(L.x)."
+        )
+    data = pd.DataFrame({name: made[name] if name in made else numeric(df, name, keys) for name in used}, df.index)
+    values = _matrix(f"{shift.of} - 1", data).to_numpy(float)[:, 0]
+    return np.where(np.isnan(values) & data.notna().all(axis=1), np.inf, values)
+
+
+def _matrix(side, data: pd.DataFrame) -> pd.DataFrame:
+    """Columns of one side of a formula, undefined values as NaN or inf."""
+    from formulaic import Formula
+
     try:
-        # a logarithm of zero is found below, with its row; numpy's warning would not name it
+        # a logarithm of zero is found later, with its row; numpy's warning would not name it
         with np.errstate(all="ignore"):
-            both = parsed.get_model_matrix(data, context=FUNCTIONS, na_action="ignore", output="pandas")
-        left, right = pd.DataFrame(both.lhs), pd.DataFrame(both.rhs).drop(columns="Intercept")
+            matrix = Formula(side).get_model_matrix(data, context=FUNCTIONS, na_action="ignore", output="pandas")
     except Exception as error:  # whatever the user's expression raises
-        raise UsageError(f"the formula cannot be evaluated ({_first_line(error)}): check its terms.") from None
-    if left.shape[1] != 1:
-        raise UsageError(f"the left side of the formula gives {left.shape[1]} columns: expected one number a row.")
-    for term, values in (*left.items(), *right.items()):
-        undefined = ~np.isfinite(values.to_numpy(float))
-        if undefined.any():
-            raise BadInputError(
-                f"{term} is not a finite number in {undefined.sum():,} of {undefined.size:,} rows "
-                f"({offenders(keys, undefined, shown)}): a logarithm needs values > 0, a ratio a divisor other than 0."
+        raise UsageError(f"the formula cannot be evaluated ({formulas.first_line(error)}): check its terms.") from None
+    return pd.DataFrame(matrix)
+
+
+def _evaluate(equation: Equation, data: pd.DataFrame, shown: pd.DataFrame, keys: Sequence[str]) -> list[Block]:
+    """All sides of the equation without the constant; every value finite."""
+    blocks = []
+    for side in equation.sides:
+        matrix = _matrix(side, data).drop(columns="Intercept", errors="ignore")
+        if side is equation.left and matrix.shape[1] != 1:
+            raise UsageError(
+                f"the left side of the formula gives {matrix.shape[1]} columns: expected one number a row."
             )
-    return left, right
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of a message without the colours and marks that formulaic puts into it."""
-    text = re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]|\[1;31m|\[0m", "", str(error)).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+        for term, values in matrix.items():
+            undefined = ~np.isfinite(values.to_numpy(float))
+            if undefined.any():
+                raise BadInputError(
+                    f"{term} is not a finite number in {undefined.sum():,} of {undefined.size:,} rows "
+                    f"({offenders(shown, undefined, keys)}): a logarithm needs values > 0, a ratio a divisor other "
+                    f"than 0."
+                )
+        blocks.append(Block(tuple(matrix.columns), matrix.to_numpy(float)))
+    names = [name for block in blocks[1:] for name in block.names]
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise UsageError(
+            f"{twice!r} stands in two places of the formula: expected it once, on one side of the bracket."
+        )
+    return blocks

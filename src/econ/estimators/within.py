@@ -19,44 +19,56 @@ SINGULAR = 1e-10
 COLLINEAR = 1e-9
 
 
-def group_means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
-    """(groups,) or (groups, k) means."""
-    count = np.bincount(code)
+def group_means(values: np.ndarray, code: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """(groups,) or (groups, k) means, weighted by (n,) `weight` where it is given."""
+    count = np.bincount(code, weight)
     columns = values.reshape(len(values), -1)
-    sums = [np.bincount(code, column) for column in columns.T]
+    sums = [np.bincount(code, column if weight is None else weight * column) for column in columns.T]
     means = np.column_stack(sums) / count[:, None] if sums else np.empty((count.size, 0))
     return means.reshape(count.size, *values.shape[1:])
 
 
-def demean(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+def mean(values: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Mean of (n,) or (n, k) values over the rows."""
+    return values.mean(axis=0) if weight is None else weight @ values / weight.sum()
+
+
+def demean(values: np.ndarray, code: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Values less the mean of their group."""
-    return values - group_means(values, code)[code]
+    return values - group_means(values, code, weight)[code]
 
 
-def _time_system(entity: np.ndarray, time: np.ndarray) -> np.ndarray:
+def _time_system(entity: np.ndarray, time: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """(t, t) cross product of time dummies after their entity means are taken out."""
     n, t = entity.max() + 1, time.max() + 1
-    crossing = np.bincount(entity * t + time, minlength=n * t).reshape(n, t).astype(float)
+    crossing = np.bincount(entity * t + time, weight, minlength=n * t).reshape(n, t).astype(float)
     return np.diag(crossing.sum(axis=0)) - crossing.T @ (crossing / crossing.sum(axis=1, keepdims=True))
 
 
-def time_effects(values: np.ndarray, entity: np.ndarray, time: np.ndarray) -> np.ndarray:
+def time_effects(
+    values: np.ndarray, entity: np.ndarray, time: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
     """(t,) or (t, k) least-squares time effects beside free entity effects, summing to zero where connected."""
-    net = demean(values, entity)
-    count = np.bincount(time)
-    sums = group_means(net, time) * (count[:, None] if values.ndim == 2 else count)
-    return np.linalg.pinv(_time_system(entity, time), rcond=SINGULAR, hermitian=True) @ sums
+    net = demean(values, entity, weight)
+    count = np.bincount(time, weight)
+    sums = group_means(net, time, weight) * (count[:, None] if values.ndim == 2 else count)
+    return np.linalg.pinv(_time_system(entity, time, weight), rcond=SINGULAR, hermitian=True) @ sums
 
 
-def absorb(values: np.ndarray, entity: np.ndarray | None, time: np.ndarray | None) -> np.ndarray:
-    """Values net of the effects whose codes are given, or of the overall mean where neither is."""
+def absorb(
+    values: np.ndarray, entity: np.ndarray | None, time: np.ndarray | None, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Values net of the effects whose codes are given, or of the overall mean where neither is.
+
+    With `weight` (n,) the effects are those of weighted least squares; the values come back unweighted.
+    """
     if entity is None and time is None:
-        return values - values.mean(axis=0)
+        return values - mean(values, weight)
     if entity is None:
-        return demean(values, time)
+        return demean(values, time, weight)
     if time is None:
-        return demean(values, entity)
-    return demean(values - time_effects(values, entity, time)[time], entity)
+        return demean(values, entity, weight)
+    return demean(values - time_effects(values, entity, time, weight)[time], entity, weight)
 
 
 def absorbed_rank(entity: np.ndarray | None, time: np.ndarray | None) -> int:

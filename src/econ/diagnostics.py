@@ -1,0 +1,534 @@
+"""Specification tests: what an `Estimate` has to stand up to, and which of two to believe.
+
+Each test is a function of arrays that returns a `Test`, and a public function that takes what `econ.fit` returns and
+reads `Estimate.design`: y (n,), X (n, k) in levels without a constant, names, rows (`estimators.design.Rows`) and
+residuals (n,) of the least-squares regression that gave the coefficients.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from econ.errors import EstimationError, UsageError
+from econ.estimators import covariance
+from econ.estimators.estimate import Estimate, Test
+from econ.estimators.random import (
+    consecutive,
+    first_differences,
+    quasi_demean,
+    quasi_demean_twoway,
+    swamy_arora,
+    swamy_arora_twoway,
+)
+from econ.estimators.within import absorb, split_columns
+
+# Share of the variance of the consistent estimator below which the variance of a contrast is rounding.
+CONTRAST = 1e-9
+
+# Share of the largest eigenvalue of a correlation matrix below which a direction has no variance of its own.
+SINGULAR = 1e-10
+
+# Share of a sum of squares below which a variance about the mean is what rounding left.
+CONSTANT = 1e-12
+
+
+# --- Hausman --------------------------------------------------------------------------------------------------------
+
+
+def hausman(
+    fe: Estimate,
+    re: Estimate,
+    sigmamore: bool = False,
+    sigmaless: bool = False,
+    coefficients: Sequence[str] | None = None,
+    method: str = "contrast",
+    cov: str = "classical",
+    variant: str = "stata",
+) -> Test:
+    """Do random effects estimate the same slopes as fixed effects?
+
+    Parameters
+    ----------
+    fe, re : Estimate
+        The consistent and the efficient estimate, on the same rows.
+    sigmamore, sigmaless : bool
+        Let both covariances have the error variance of `re` (sigmamore) or of `fe` (sigmaless), so that their
+        difference is positive semidefinite, as Stata's options do.
+    coefficients : sequence of str, optional
+        Slopes to compare; by default all that both have, period dummies included, as Stata does.
+    method : str
+        "contrast" compares the coefficients (J. Hausman (1978), "Specification tests in econometrics", Econometrica
+        46, 1251-1271, eq. 2.11), "auxiliary" adds the within columns to the random-effects regression and tests them
+        (eq. 2.17), which is not negative and allows any covariance.
+    cov : str
+        For "auxiliary": "classical", or "cluster" by entity without a small-sample factor (M. Arellano (1993), "On
+        the testing of correlated effects with panel data", J. Econom. 59, 87-97).
+    variant : str
+        For "auxiliary": how the components of `re` were estimated; see `estimators.random.VARIANTS`.
+
+    Returns
+    -------
+    Test
+        chi2 with the rank of the contrast; its note says how definite that was.  A negative statistic is returned as
+        it is, with p = NaN.
+    """
+    for what, choice, known in (
+        ("method", method, ("contrast", "auxiliary")),
+        ("covariance", cov, ("classical", "cluster")),
+    ):
+        if choice not in known:
+            raise UsageError(f"there is no {what} {choice!r} of a Hausman test: choose among {', '.join(known)}.")
+    if fe.nobs != re.nobs or fe.dependent != re.dependent or not _same_rows(fe, re):
+        raise UsageError(
+            f"{fe.model} explains {fe.dependent!r} in {fe.nobs:,} rows and {re.model} {re.dependent!r} in {re.nobs:,}, "
+            f"not the same ones: a Hausman test compares two estimates of one sample; fit both on the same rows."
+        )
+    names = _common(fe, re, coefficients)
+    if method == "auxiliary":
+        if sigmamore or sigmaless:
+            raise UsageError("sigmamore and sigmaless are for method='contrast': leave them out of 'auxiliary'.")
+        return _auxiliary(re, names, cov == "cluster", variant)
+    if cov != "classical":
+        raise UsageError(f"cov={cov!r} needs method='auxiliary': the contrast is right for classical errors only.")
+    if sigmamore and sigmaless:
+        raise UsageError("sigmamore and sigmaless are both asked for: one error variance can be used, choose one.")
+    for est in (fe, re):
+        if not est.cov_type.startswith("classical"):
+            raise UsageError(
+                f"the covariance of {est.model} is {est.cov_type}, and a contrast is right for classical errors "
+                f"only: fit with cov='classical', or pass method='auxiliary', cov='cluster'."
+            )
+    V_b, V_B = fe.cov.loc[names, names].to_numpy(), re.cov.loc[names, names].to_numpy()
+    if sigmamore:
+        V_b = V_b * (_error_variance(re) / _error_variance(fe))
+    if sigmaless:
+        V_B = V_B * (_error_variance(fe) / _error_variance(re))
+    return hausman_contrast(fe.params[names].to_numpy(), V_b, re.params[names].to_numpy(), V_B)
+
+
+def hausman_contrast(b: np.ndarray, V_b: np.ndarray, B: np.ndarray, V_B: np.ndarray) -> Test:
+    """(b - B)' (V_b - V_B)^- (b - B) for b (k,) consistent and B (k,) efficient under the null.
+
+    The inverse is Moore and Penrose's after b was rotated to unit covariance, so that neither units nor other bases
+    matter; directions whose variance is below 1e-9 of that of b are left out, and df counts the others.
+    """
+    root = np.linalg.cholesky(_correlation(V_b))
+    scale = np.sqrt(np.diag(V_b))
+    d = np.linalg.solve(root, (b - B) / scale)
+    half = np.linalg.solve(root, (V_b - V_B) / np.outer(scale, scale))
+    values, vectors = np.linalg.eigh(np.linalg.solve(root, half.T))
+    used = np.abs(values) > CONTRAST
+    rank, negative = int(used.sum()), int((values[used] < 0).sum())
+    if rank == 0:
+        raise EstimationError(
+            "both estimates have the same covariance, so that nothing tells them apart: compare fixed effects with an "
+            "estimate that uses the variation between groups."
+        )
+    stat = float(np.sum((vectors[:, used].T @ d) ** 2 / values[used]))
+    notes = ["V(b) - V(B) is positive definite"]
+    if negative:
+        notes = [f"V(b) - V(B) is not positive definite, {negative} of {rank} eigenvalues < 0"]
+    elif rank < b.size:
+        notes = ["V(b) - V(B) is positive semidefinite"]
+    if rank < b.size:
+        notes.append(f"its rank is {rank} of {b.size}, Moore-Penrose inverse used")
+    if stat < 0:
+        notes.append("a negative statistic has no p-value: use sigmamore=True or method='auxiliary'")
+    elif negative:
+        notes.append("the p-value is doubtful: compare sigmamore=True or method='auxiliary'")
+    return Test(stat, (rank,), "slopes do not differ systematically", "none" if stat < 0 else "chi2", "; ".join(notes))
+
+
+def hausman_auxiliary(
+    y: np.ndarray, W: np.ndarray, X_net: np.ndarray, tested: Sequence[int], code: np.ndarray | None
+) -> Test:
+    """Wald test of within columns X_net (n, k) beside the quasi-demeaned y (n,) and W (n, k + 1), constant first.
+
+    `tested` are the columns of X_net that the null sets to 0; those that do not vary inside the effects, or that W
+    makes redundant, are left out.  `code` (n,) clusters the covariance, without a small-sample factor.
+    """
+    both = np.column_stack([W, X_net])
+    kept = split_columns(np.column_stack([W, W[:, 1:]]), both)[0]
+    columns = both[:, kept]
+    b, e = _least_squares(y, columns)
+    if code is None:
+        V = covariance.classical(columns, e, y.size - len(kept))
+    else:
+        V = covariance.sandwich(columns, covariance.clustered(columns * e[:, None], code))
+    picked = [place for place, j in enumerate(kept) if j - W.shape[1] in set(tested)]
+    if not picked:
+        raise EstimationError(
+            "no within column is left to test, each is determined by the random-effects regressors: compare "
+            "regressors that vary inside and between entities."
+        )
+    stat, rank = _quadratic(b[picked], V[np.ix_(picked, picked)])
+    notes = ["auxiliary regression", "classical errors" if code is None else "clustered, no small-sample factor"]
+    if len(picked) < len(tested):
+        notes.append(f"{len(tested) - len(picked)} of {len(tested)} within columns left out as redundant")
+    if rank < len(picked):
+        notes.append(f"too few clusters for {len(picked)} columns, Moore-Penrose inverse of rank {rank} used")
+    return Test(stat, (rank,), "effects not correlated with the regressors", "chi2", "; ".join(notes))
+
+
+def _common(fe: Estimate, re: Estimate, coefficients: Sequence[str] | None) -> list[str]:
+    both = [name for name in fe.params.index if name in re.params.index and name != "Intercept"]
+    if coefficients is not None:
+        unknown = [name for name in coefficients if name not in both]
+        if unknown:
+            raise UsageError(f"{unknown[0]!r} is not a slope of both estimates: choose among {', '.join(both)}.")
+        both = list(coefficients)
+    if not both:
+        raise UsageError(f"{fe.model} and {re.model} have no slope in common: fit both with the same regressors.")
+    return both
+
+
+def _auxiliary(re: Estimate, names: list[str], clustered: bool, variant: str) -> Test:
+    design = _design(re)
+    y, X, rows = design.y, design.X, design.rows
+    columns = np.column_stack([np.ones(y.size), X])
+    by_entity, by_time = (name in re.effects for name in rows.names)
+    if by_entity and by_time:
+        theta = swamy_arora_twoway(y, X, rows.entity, rows.time).theta
+        y_star, W = (quasi_demean_twoway(values, theta, rows.entity, rows.time) for values in (y, columns))
+    elif by_entity or by_time:
+        code = rows.entity if by_entity else rows.time
+        theta = swamy_arora(y, X, code, variant).theta
+        y_star, W = (quasi_demean(values, theta, code) for values in (y, columns))
+    else:
+        raise UsageError(
+            f"{re.model} has no random effects of {' or '.join(rows.names)}: pass the random-effects estimate second."
+        )
+    X_net = absorb(X, rows.entity if by_entity else None, rows.time if by_time else None)
+    tested = [list(design.names).index(name) for name in names]
+    return hausman_auxiliary(y_star, W, X_net, tested, rows.entity if clustered else None)
+
+
+def _error_variance(est: Estimate) -> float:
+    """What a classical covariance is proportional to: e'e / (n - K), for random effects of quasi-demeaned columns."""
+    if "rmse" in est.components:
+        return est.components["rmse"] ** 2
+    e = _design(est).residuals
+    return float(e @ e) / (est.nobs - est.n_coefs)
+
+
+# --- nested models --------------------------------------------------------------------------------------------------
+
+
+def lr(big: Estimate, small: Estimate) -> Test:
+    """Likelihood ratio 2 (ll_big - ll_small), chi2 with as many degrees of freedom as `big` has more coefficients."""
+    for est in (big, small):
+        if est.loglik is None or est.n_coefs is None:
+            raise UsageError(f"{est.model} has no likelihood: compare estimates that have one.")
+    if big.nobs != small.nobs or big.dependent != small.dependent or not _same_rows(big, small):
+        raise UsageError(
+            f"the models explain {big.dependent!r} in {big.nobs:,} rows and {small.dependent!r} in {small.nobs:,}, not "
+            f"the same rows: a likelihood ratio needs one sample; fit both on the rows that the larger model uses."
+        )
+    q = big.n_coefs - small.n_coefs
+    added = [name for name in small.params.index if name not in big.params.index]
+    # a regressor of the smaller model may hide in further effects of the larger one, but not in fewer
+    if q <= 0 or (added and set(big.effects) <= set(small.effects)):
+        why = f"it has {small.n_coefs:,} coefficients against {big.n_coefs:,}"
+        if q > 0:
+            why = f"{added[0]!r} is in the smaller model only"
+        raise UsageError(
+            f"{small.model} ({small.formula}) is not nested in {big.model} ({big.formula}), {why}: pass the larger "
+            f"model first."
+        )
+    stat = 2 * (big.loglik - small.loglik)
+    if stat < -1e-8 * abs(big.loglik):  # what rounding can do
+        raise UsageError(
+            f"the larger model has the lower log-likelihood ({big.loglik:.6g} < {small.loglik:.6g}), so that the other "
+            f"cannot be nested in it: compare models fitted by the same likelihood."
+        )
+    return Test(max(stat, 0.0), (q,), f"{small.formula} suffices", "chi2")
+
+
+def wald(est: Estimate, restrictions: str | Sequence[str] | np.ndarray | tuple[np.ndarray, np.ndarray]) -> Test:
+    """Linear restrictions R b = q on the coefficients, with the covariance of the estimate.
+
+    Parameters
+    ----------
+    est : Estimate
+        F(rows of R, df_resid), or chi2 where df_resid is None.
+    restrictions : str, list of str, array, or pair of arrays
+        Such as "fw = bw", ["fw + 2*bw = 1", "gov"], R (r, k), or R and q (r,).  Without "=" the expression is 0.
+    """
+    names = list(est.params.index)
+    R, q, null = _restrictions(restrictions, names)
+    if R.ndim != 2 or R.shape[1] != len(names) or q.shape != (R.shape[0],):
+        raise UsageError(
+            f"R has the shape {R.shape} and q {q.shape}: expected (r, {len(names)}) and (r,), a column a coefficient."
+        )
+    V = est.cov.to_numpy()
+    used = (R != 0).any(axis=0)
+    if not np.isfinite(V[np.ix_(used, used)]).all():
+        raise EstimationError(
+            f"a coefficient in {null!r} has no standard error: leave it out, or use another covariance."
+        )
+    # units of the coefficients must not decide what is singular
+    scaled = R[:, used] * np.sqrt(np.diag(V)[used])
+    scaled = scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), np.finfo(float).tiny)
+    if np.linalg.matrix_rank(scaled) < len(R):
+        raise UsageError(f"the restrictions {null!r} repeat or contradict each other: leave out what others imply.")
+    stat, rank = _quadratic(R @ est.params.to_numpy() - q, R[:, used] @ V[np.ix_(used, used)] @ R[:, used].T)
+    if rank < len(R):
+        raise EstimationError(
+            f"{len(R)} restrictions have a covariance of rank {rank}, as with fewer clusters than restrictions: test "
+            f"fewer at a time, or use classical errors."
+        )
+    if est.df_resid is None:
+        return Test(stat, (rank,), null, "chi2")
+    return Test(stat / rank, (rank, est.df_resid), null, "F")
+
+
+def _restrictions(given: Any, names: list[str]) -> tuple[np.ndarray, np.ndarray, str]:
+    """R (r, k), q (r,) and the null in words."""
+    if isinstance(given, str):
+        given = [given]
+    if isinstance(given, np.ndarray):
+        R = np.atleast_2d(np.asarray(given, float))
+        return R, np.zeros(len(R)), f"{len(R)} linear restrictions"
+    if not len(given):
+        raise UsageError("there is no restriction: expected one or more, such as 'fw = bw'.")
+    if not all(isinstance(part, str) for part in given):
+        if len(given) != 2:
+            raise UsageError(f"expected restrictions in words, R, or the pair (R, q), found {len(given)} arrays.")
+        R, q = np.atleast_2d(np.asarray(given[0], float)), np.atleast_1d(np.asarray(given[1], float))
+        return R, q, f"{len(R)} linear restrictions"
+    parsed = [_restriction(text, names) for text in given]
+    return np.array([row for row, _ in parsed]), np.array([value for _, value in parsed]), ", ".join(given)
+
+
+def _restriction(text: str, names: list[str]) -> tuple[np.ndarray, float]:
+    """(k,) and q of "2*a + b = 1"; names may hold any sign, so that the longest one that fits is taken."""
+    number = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+    known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    term = re.compile(
+        rf"\s*(?P<sign>[+-]?)\s*(?:(?:(?P<factor>{number})\s*\*\s*)?(?P<name>{known})|(?P<number>{number}))\s*(?=$|[=+-])"
+    )
+    row, value = np.zeros(len(names)), 0.0
+    side, place, first = 1, 0, True
+    while place < len(text) or first:
+        found = term.match(text, place)
+        if found is None or (not first and not found["sign"]):
+            raise UsageError(
+                f"the restriction {text!r} cannot be read at {text[place:].strip()!r}: expected terms such as 'a', "
+                f"'2*a' or '1', joined by + and - with one '=', of {', '.join(names)}."
+            )
+        sign = side * (-1 if found["sign"] == "-" else 1)
+        if found["name"] is None:
+            value -= sign * float(found["number"])
+        else:
+            row[names.index(found["name"])] += sign * float(found["factor"] or 1)
+        place, first = found.end(), False
+        if side == 1 and text[place : place + 1] == "=":
+            side, place, first = -1, place + 1, True
+    if not row.any():
+        raise UsageError(f"the restriction {text!r} holds no coefficient: name one of {', '.join(names)}.")
+    return row, value
+
+
+# --- variance components --------------------------------------------------------------------------------------------
+
+
+def breusch_pagan(est: Estimate, effects: str = "entity", variant: str = "lm") -> Test:
+    """Are there random effects?  Lagrange multipliers of the pooled regression; the panel may be unbalanced.
+
+    Parameters
+    ----------
+    est : Estimate
+        Any estimate of the equation; the pooled residuals are computed from its design.
+    effects : str
+        "entity", "time" or "twoway" (both variances are 0).
+    variant : str
+        "lm", T. Breusch, A. Pagan (1980), "The Lagrange multiplier test and its applications to model specification
+        in econometrics", Rev. Econ. Stud. 47, 239-253; or "honda", its square root with sign (Y. Honda (1985),
+        "Testing the error components model with non-normal disturbances", Rev. Econ. Stud. 52, 681-690), which rejects
+        for large values only: the one-sided p-value is in the note.
+    """
+    if effects not in ("entity", "time", "twoway"):
+        raise UsageError(f"there are no effects {effects!r}: choose among entity, time, twoway.")
+    if variant not in ("lm", "honda"):
+        raise UsageError(f"there is no variant {variant!r} of the Breusch-Pagan test: choose lm or honda.")
+    design = _design(est)
+    y = design.y
+    _, e = _least_squares(y, np.column_stack([np.ones(y.size), design.X]))
+    codes = dict(zip(("entity", "time"), (design.rows.entity, design.rows.time), strict=True))
+    shown = dict(zip(codes, design.rows.names, strict=True))
+    chosen = list(codes) if effects == "twoway" else [effects]
+    roots = []
+    for name in chosen:
+        if np.bincount(codes[name]).max() == 1:
+            raise EstimationError(
+                f"each {shown[name]} has one row, which cannot show effects of {shown[name]}: test other effects."
+            )
+        roots.append(signed_multiplier(e, codes[name]))
+    null = f"no random effects of {' or '.join(shown[name] for name in chosen)}"
+    if variant == "lm":
+        return Test(float(np.sum(np.square(roots))), (len(roots),), null, "chi2", "of the pooled regression")
+    stat = float(np.sum(roots) / np.sqrt(len(roots)))
+    return Test(stat, (), null, "normal", f"one-sided, for variances are positive: p = {special.ndtr(-stat):.4g}")
+
+
+def signed_multiplier(e: np.ndarray, code: np.ndarray) -> float:
+    """n / sqrt(2 (S T_i^2 - n)) (S_i (S_t e_it)^2 / S e^2 - 1), e (n,) of the pooled regression.
+
+    B. Baltagi, Q. Li (1990), "A Lagrange multiplier test for the error components model with incomplete panels",
+    Econom. Rev. 9, 103-107; its square is Stata's `xttest0`.
+    """
+    rows = np.bincount(code)
+    sums = np.bincount(code, e)
+    return float(e.size / np.sqrt(2 * (rows @ rows - e.size)) * (sums @ sums / (e @ e) - 1))
+
+
+# --- errors ---------------------------------------------------------------------------------------------------------
+
+
+def pesaran_cd(est: Estimate) -> Test:
+    """Are the residuals of different entities correlated?  See `cross_section_dependence`."""
+    design = _design(est)
+    return cross_section_dependence(design.residuals, design.rows.entity, design.rows.time, design.rows.names)
+
+
+def cross_section_dependence(
+    e: np.ndarray, entity: np.ndarray, time: np.ndarray, names: tuple[str, str] = ("entity", "time")
+) -> Test:
+    """CD = sqrt(2 / (N (N - 1))) S_i<j sqrt(T_ij) r_ij, standard normal.
+
+    M. H. Pesaran (2004), "General diagnostic tests for cross section dependence in panels", CESifo Working Paper
+    1229, eqs. 7 and 50: r_ij is the correlation over the T_ij periods that both entities have, deviations from the
+    means of those periods.  Pairs with fewer than two such periods, or without variation in them, do not count.
+    """
+    groups, periods = int(entity.max()) + 1, int(time.max()) + 1
+    E, P = np.zeros((groups, periods)), np.zeros((groups, periods))
+    E[entity, time], P[entity, time] = e, 1
+    T = P @ P.T
+    sums, squares = E @ P.T, E**2 @ P.T  # [i, j]: of i over the periods that it shares with j
+    with np.errstate(invalid="ignore", divide="ignore"):  # pairs without common periods are left out below
+        variance = squares - sums**2 / T
+        r = (E @ E.T - sums * sums.T / T) / np.sqrt(variance * variance.T)
+    varies = (T >= 2) & (variance > CONSTANT * squares)
+    pair = np.triu(varies & varies.T, k=1)
+    counted, total = int(pair.sum()), groups * (groups - 1) // 2
+    if counted == 0:
+        raise EstimationError(
+            f"no two of the {groups:,} values of {names[0]!r} share two values of {names[1]!r} with residuals that "
+            f"vary: a test of dependence needs overlapping histories; use a longer panel."
+        )
+    stat = float(np.sum(np.sqrt(T[pair]) * r[pair]) / np.sqrt(counted))
+    note = f"mean correlation {r[pair].mean():.4f}, mean absolute {np.abs(r[pair]).mean():.4f}"
+    if counted < total:
+        note += f"; {total - counted:,} of {total:,} pairs without two common periods left out"
+    return Test(stat, (), f"residuals of different {names[0]} are not correlated", "normal", note)
+
+
+def wooldridge_serial(est: Estimate) -> Test:
+    """Are the errors correlated over time?  See `serial_correlation`."""
+    design = _design(est)
+    return serial_correlation(design.y, design.X, design.rows.entity, design.rows.tick)
+
+
+def serial_correlation(y: np.ndarray, X: np.ndarray, entity: np.ndarray, tick: np.ndarray) -> Test:
+    """F(1, N - 1) of -1/2 as slope of the residuals of first differences on those one period before.
+
+    J. Wooldridge (2010), "Econometric Analysis of Cross Section and Panel Data", 2nd ed., section 10.6.3; clustered by
+    entity as in D. Drukker (2003), "Testing for serial correlation in linear panel-data models", Stata J. 3, 168-177
+    (`xtserial`).  Errors that are not correlated in levels have -1/2 in differences.
+    """
+    dy, dX, now, _ = first_differences(y, X, entity, tick)
+    _, e = _least_squares(dy, dX[:, split_columns(X[now], dX)[0]])
+    later, before = consecutive(entity[now], tick[now])
+    groups, code = np.unique(entity[now][later], return_inverse=True)
+    if groups.size < 2:
+        raise EstimationError(
+            f"{groups.size:,} entities have three consecutive periods: a test of serial correlation needs at least two "
+            f"of them; use a longer panel."
+        )
+    lagged = e[before][:, None]
+    slope, left = _least_squares(e[later], lagged)
+    factor = covariance.cluster_factor(later.size, groups.size, 1)
+    V = factor * covariance.sandwich(lagged, covariance.clustered(lagged * left[:, None], code))
+    stat = float((slope[0] + 0.5) ** 2 / V[0, 0])
+    note = f"slope {slope[0]:.4f} against -0.5, {later.size:,} pairs of residuals"
+    return Test(stat, (1, groups.size - 1), "no first-order serial correlation", "F", note)
+
+
+def modified_wald(est: Estimate) -> Test:
+    """Do entities have the same error variance?  See `groupwise_heteroskedasticity`."""
+    design = _design(est)
+    if design.rows.names[0] not in est.effects:
+        raise UsageError(
+            f"{est.model} has no effects of {design.rows.names[0]}, and the modified Wald test is for fixed effects: "
+            f"fit with effects='entity' or 'twoway'."
+        )
+    return groupwise_heteroskedasticity(design.residuals, design.rows.entity, design.rows.names[0])
+
+
+def groupwise_heteroskedasticity(e: np.ndarray, entity: np.ndarray, name: str = "entity") -> Test:
+    """S_i (s_i^2 - s^2)^2 / V_i, chi2(N), from the residuals e (n,) of fixed effects.
+
+    W. Greene (2000), "Econometric Analysis", 4th ed., section 15.2.3, as in C. Baum (2001), "Residual diagnostics for
+    cross-section time series regression models", Stata J. 1, 101-104 (`xttest3`): s_i^2 = S_t e_it^2 / T_i,
+    V_i = S_t (e_it^2 - s_i^2)^2 / (T_i (T_i - 1)), s^2 = S e^2 / n.  Normal errors are not assumed, but T_i must be
+    large: with short panels the test rejects far too often.
+    """
+    rows = np.bincount(entity)
+    if rows.min() < 3:
+        raise EstimationError(
+            f"{(rows < 3).sum():,} of {rows.size:,} values of {name!r} have fewer than 3 rows, too few for a variance "
+            f"of their squared residuals: leave them out of the estimate."
+        )
+    s2 = np.bincount(entity, e**2) / rows
+    V = np.bincount(entity, (e**2 - s2[entity]) ** 2) / (rows * (rows - 1))
+    alike = np.sqrt(V) <= CONSTANT * s2
+    if alike.any():
+        raise EstimationError(
+            f"the residuals of {alike.sum():,} of {rows.size:,} values of {name!r} are all of one size, so that their "
+            f"spread cannot be judged: leave them out of the estimate."
+        )
+    stat = float(np.sum((s2 - e @ e / e.size) ** 2 / V))
+    return Test(stat, (rows.size,), f"the error variance is the same for each {name}", "chi2")
+
+
+# --- shared ---------------------------------------------------------------------------------------------------------
+
+
+def _design(est: Estimate) -> Any:
+    design = getattr(est, "design", None)
+    if design is None:
+        raise UsageError(f"{est.model} does not keep its rows, which this test needs: pass what econ.fit returns.")
+    if design.rows.weight is not None:
+        raise UsageError(f"{est.model} is weighted, and this test is for equal weights: fit without them.")
+    return design
+
+
+def _same_rows(a: Estimate, b: Estimate) -> bool:
+    """False where both keep their rows and these differ."""
+    one, other = getattr(a, "design", None), getattr(b, "design", None)
+    return one is None or other is None or np.array_equal(one.y, other.y)
+
+
+def _least_squares(y: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(p,) coefficients and (n,) residuals, on columns of unit length so that units do not matter."""
+    length = np.linalg.norm(W, axis=0)
+    b = np.linalg.lstsq(W / length, y, rcond=None)[0] / length
+    return b, y - W @ b
+
+
+def _correlation(V: np.ndarray) -> np.ndarray:
+    scale = np.sqrt(np.diag(V))
+    return V / np.outer(scale, scale)
+
+
+def _quadratic(d: np.ndarray, V: np.ndarray) -> tuple[float, int]:
+    """d' V^- d and the rank of V (q, q), by the eigenvalues of its correlations."""
+    values, vectors = np.linalg.eigh(_correlation(V))
+    used = values > SINGULAR * values.max()
+    projected = vectors[:, used].T @ (d / np.sqrt(np.diag(V)))
+    return float(np.sum(projected**2 / values[used])), int(used.sum())

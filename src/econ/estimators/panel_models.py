@@ -1,0 +1,237 @@
+"""Between, first-difference and random-effects regressions: `random.py`'s columns, estimated and described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from econ.errors import EstimationError, UsageError
+from econ.estimators import random
+from econ.estimators.design import Design, Rows
+from econ.estimators.estimate import Estimate, Test
+from econ.estimators.inference import CovarianceOptions, covariance_of
+from econ.estimators.regression import (
+    NO_MODEL_TEST,
+    Net,
+    group_sizes,
+    least_squares,
+    model_test,
+    refuse_exact_fit,
+    take_effects,
+)
+from econ.estimators.sample import Block, Sample
+from econ.estimators.within import absorb, split_columns
+
+
+def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) -> Estimate:
+    """Least squares on the means of the entities, each counting once; `wls` counts them by their rows (Stata's be)."""
+    if options.cov not in ("classical", "hc0", "hc1", "hc2", "hc3"):
+        raise UsageError(
+            f"cov={options.cov!r} has no meaning for estimator='between', which has one row an entity: choose among "
+            f"classical, hc0, hc1, hc2, hc3."
+        )
+    net = take_effects(sample, "none", options.ssc)
+    sample = net.sample
+    X, names = sample.exogenous.values, sample.exogenous.names
+    y_b, W = random.between(sample.y, X, sample.entity, wls)
+    entities = np.arange(y_b.size)
+    if entities.size <= W.shape[1]:
+        raise EstimationError(
+            f"{entities.size:,} {sample.entity_name} cannot carry {W.shape[1]:,} coefficients: expected more of them "
+            f"than coefficients; drop regressors, or use another estimator."
+        )
+    rows = Rows((sample.entity_name, sample.time_name), entities, np.zeros_like(entities), np.zeros_like(entities))
+    b = least_squares(W, y_b)
+    r2 = random.r_squareds(sample.y, X, b[1:], sample.entity)
+    return _estimate(
+        net,
+        "Between regression" + (", weighted by rows" if wls else ""),
+        b,
+        W,
+        y_b,
+        rows,
+        options,
+        ("Intercept", *names),
+        rsquareds={name: r2[name] for name in ("between", "within", "overall")},
+        nobs=entities.size,
+    )
+
+
+def fd(sample: Sample, options: CovarianceOptions) -> Estimate:
+    """Least squares on changes between consecutive periods, without a constant; for one with, write D.y ~ D.x."""
+    net = take_effects(sample, "none", options.ssc)
+    sample = net.sample
+    y, X, now, _ = random.first_differences(sample.y, sample.exogenous.values, sample.entity, sample.tick)
+    kept, still, collinear = split_columns(sample.exogenous.values[now], X)
+    names = sample.exogenous.names
+    notes = [f"{names[j]} dropped: it never changes between consecutive periods" for j in still]
+    notes += [f"{names[j]} dropped: its changes are collinear with those of variables before it" for j in collinear]
+    if not kept:
+        raise EstimationError(f"no regressor is left ({'; '.join(notes)}): use other regressors or another estimator.")
+    sample = replace(sample, exogenous=sample.exogenous.columns(kept), notes=(*sample.notes, *notes))
+    X = X[:, kept]
+    keep = np.zeros(sample.n, bool)
+    keep[now] = True
+    used = sample.rows(keep, f"{now.size:,} differences of {sample.n:,} rows")
+    order = np.argsort(now)  # `used` keeps the order of the table
+    y, X = y[order], X[order]
+    if y.size <= X.shape[1]:
+        raise EstimationError(
+            f"{y.size:,} differences cannot carry {X.shape[1]:,} coefficients: add periods or drop regressors."
+        )
+    b = least_squares(X, y)
+    e = y - X @ b
+    return _estimate(
+        replace(net, sample=used),
+        "First differences",
+        b,
+        X,
+        y,
+        used.described((), 0),
+        options,
+        used.exogenous.names,
+        rsquareds={"differences": 1 - float(e @ e / (y @ y))},
+        nobs=y.size,
+    )
+
+
+def re(sample: Sample, options: CovarianceOptions, *, effects: str = "entity", variant: str = "stata") -> Estimate:
+    """Random effects: generalised least squares with Swamy and Arora's components; z statistics, as Stata and plm."""
+    if effects not in ("entity", "twoway"):
+        raise UsageError(f"there are no random effects {effects!r}: choose among entity, twoway.")
+    net = take_effects(sample, "none", options.ssc)
+    return _random(net, options, effects, variant, f"Random effects ({variant} components)")
+
+
+def mundlak(sample: Sample, options: CovarianceOptions, *, variant: str = "stata") -> Estimate:
+    """Random effects with the entities' means among the regressors; its test "mundlak" takes the place of Hausman's."""
+    net = take_effects(sample, "none", options.ssc)
+    exogenous = net.sample.exogenous
+    means, names = random.mundlak(exogenous.values, exogenous.names, net.sample.entity)
+    if not names:
+        raise EstimationError(
+            f"no regressor varies both inside {net.sample.entity_name} and between them: its means add nothing; "
+            f"use estimator='re'."
+        )
+    wider = Block((*exogenous.names, *names), np.column_stack([exogenous.values, means]))
+    net = take_effects(replace(net.sample, exogenous=wider), "none", options.ssc)
+    estimate = _random(net, options, "entity", variant, f"Mundlak's random effects ({variant} components)")
+    kept = [name for name in names if name in estimate.params.index]
+    test = model_test(
+        estimate.params[kept].to_numpy(),
+        estimate.cov.loc[kept, kept].to_numpy(),
+        None,
+        "effects not correlated with the regressors: their means have no coefficients",
+    )
+    return estimate if test is None else replace(estimate, tests={**estimate.tests, "mundlak": test})
+
+
+def _random(net: Net, options: CovarianceOptions, effects: str, variant: str, model: str) -> Estimate:
+    sample = net.sample
+    y, X = sample.y, sample.exogenous.values
+    columns = np.column_stack([np.ones(sample.n), X])
+    components: dict[str, float]
+    if effects == "twoway":
+        two = random.swamy_arora_twoway(y, X, sample.entity, sample.time)
+        y_star = random.quasi_demean_twoway(y, two.theta, sample.entity, sample.time)
+        W = random.quasi_demean_twoway(columns, two.theta, sample.entity, sample.time)
+        notes = two.notes
+        components = {
+            "sigma_u": two.sigma2_entity**0.5,
+            "sigma_v": two.sigma2_time**0.5,
+            "sigma_e": two.sigma2_e**0.5,
+            "theta_entity": two.theta[0],
+            "theta_time": two.theta[1],
+            "theta_total": two.theta[2],
+        }
+    else:
+        one = random.swamy_arora(y, X, sample.entity, variant)
+        y_star = random.quasi_demean(y, one.theta, sample.entity)
+        W = random.quasi_demean(columns, one.theta, sample.entity)
+        notes = one.notes
+        low, high = float(one.theta.min()), float(one.theta.max())
+        total = one.sigma2_u + one.sigma2_e
+        components = {"sigma_u": one.sigma2_u**0.5, "sigma_e": one.sigma2_e**0.5, "rho": one.sigma2_u / total}
+        # groups of one size have one theta
+        components |= (
+            {"theta": low} if np.ptp(np.bincount(sample.entity)) == 0 else {"theta_min": low, "theta_max": high}
+        )
+    b = least_squares(W, y_star)
+    e = y_star - W @ b
+    names = ("Intercept", *sample.exogenous.names)
+    components["rmse"] = float(np.sqrt(e @ e / (sample.n - W.shape[1])))
+    centred = absorb(y_star, None, None)
+    found = _estimate(
+        net,
+        model,
+        b,
+        W,
+        y_star,
+        sample.described((), 1),
+        options,
+        names,
+        rsquareds={
+            "transformed": 1 - float(e @ e / (centred @ centred)),
+            **random.r_squareds(y, X, b[1:], sample.entity),
+        },
+        nobs=sample.n,
+        normal=True,
+        components=components,
+        notes=notes,
+    )
+    return replace(found, effects=tuple(sample.keys) if effects == "twoway" else (sample.entity_name,))
+
+
+def _estimate(
+    net: Net,
+    model: str,
+    b: np.ndarray,
+    W: np.ndarray,
+    y: np.ndarray,
+    rows: Rows,
+    options: CovarianceOptions,
+    names: Sequence[str],
+    rsquareds: Mapping[str, float],
+    nobs: int,
+    normal: bool = False,
+    components: Mapping[str, float] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Estimate:
+    """What is estimated by least squares of y on W, columns `names`, a constant first where there is one."""
+    sample = net.sample
+    e = y - W @ b
+    refuse_exact_fit(sample.dependent, e, y)
+    slopes = [j for j, name in enumerate(names) if name != "Intercept"]
+    found = covariance_of(W, e, rows, options, [names[j] for j in slopes])
+    df = None if normal else found.df_resid
+    overall = model_test(b[slopes], found.V[np.ix_(slopes, slopes)], df)
+    tests: dict[str, Test] = {} if overall is None else {"f_model" if df is not None else "chi2_model": overall}
+    intercept = b[0] if len(slopes) < len(names) else 0.0
+    return Estimate(
+        model=model,
+        formula=sample.formula,
+        dependent=sample.dependent,
+        params=pd.Series(b, list(names)),
+        cov=pd.DataFrame(found.V, list(names), list(names)),
+        cov_type=found.cov_type,
+        nobs=nobs,
+        df_resid=df,
+        n_coefs=len(names),
+        loglik=None,
+        rsquareds=rsquareds,
+        tests=tests,
+        groups=group_sizes(sample),
+        notes=(*sample.notes, *notes, *found.notes, *([NO_MODEL_TEST] if overall is None else [])),
+        components=components or {},
+        design=Design(
+            y=sample.y,
+            X=sample.exogenous.values,
+            names=sample.exogenous.names,
+            residuals=sample.y - intercept - sample.exogenous.values @ b[slopes],
+            rows=sample.described((), 1),
+            keys=sample.keys,
+        ),
+    )
