@@ -27,8 +27,44 @@ STATS: dict[str, tuple[str, Callable[[Estimate], str]]] = {
     "rsquared_adj": ("R2 within, adjusted", lambda est: fixed(est.rsquared_adj if est.effects else None, 4)),
     "rsquared_overall": ("R2 overall", lambda est: fixed(est.rsquareds.get("overall"), 4)),
     "rsquared_lsdv": ("R2 with effects (LSDV)", lambda est: fixed(est.rsquareds.get("lsdv"), 4)),
+    "rsquared_between": ("R2 between", lambda est: fixed(est.rsquareds.get("between"), 4)),
     "loglik": ("Log likelihood", lambda est: fixed(est.loglik, 3)),
+    "aic": ("AIC", lambda est: fixed(est.aic, 3)),
+    "bic": ("BIC", lambda est: fixed(est.bic, 3)),
+    "groups": (
+        "Groups",
+        lambda est: ", ".join(f"{int(count)} {name}" for name, count in est.groups.get("groups", pd.Series()).items()),
+    ),
 }
+
+TESTS = {
+    "kp_lm": "Kleibergen-Paap rk LM",
+    "kp_f": "Kleibergen-Paap rk Wald F",
+    "cragg_donald": "Cragg-Donald F",
+    "sargan": "Sargan",
+    "hansen": "Hansen J",
+    "endogeneity": "Endogeneity",
+    "anderson_rubin": "Anderson-Rubin",
+    "f_effects": "F of effects",
+    "f_model": "F of slopes",
+    "hausman": "Hausman",
+    "mundlak": "Mundlak",
+}
+
+
+def _statistic(name: str) -> tuple[str, Callable[[Estimate], str]]:
+    """Label and cell of a line: one of `STATS`, or a test by its name, with its p-value in brackets."""
+    if name in STATS:
+        return STATS[name]
+
+    def cell(est: Estimate) -> str:
+        if name not in est.tests:
+            return ""
+        test = est.tests[name]
+        return fixed(test.stat, 3) + ("" if np.isnan(test.pvalue) else f" [{test.pvalue:.3f}]")
+
+    return f"{TESTS.get(name, name)}{' [p]' if name not in ('kp_f', 'cragg_donald') else ''}", cell
+
 
 # What stands under a coefficient, and its brackets.
 BELOW = {"se": ("std_errors", "standard errors"), "t": ("tvalues", "t values")}
@@ -61,7 +97,8 @@ def regression_table(
     estimates : sequence of Estimate
         One column each.
     stats : sequence of str
-        Lines under the coefficients, of `STATS`; a line that is empty for all estimates is left out.
+        Lines under the coefficients: of `STATS`, or names of tests such as "kp_f" and "hansen", printed with their
+        p-values; a line that is empty for all estimates is left out.
     stars : sequence of (p, mark)
         A coefficient gets the mark of the least p that its p-value is below; the levels are stated in the notes.
     below : str
@@ -93,7 +130,7 @@ def regression_table(
             for est, has in zip(estimates, there, strict=True)
         ]
     for name in stats:
-        label, value = STATS[name]
+        label, value = _statistic(name)
         cells = [value(est) for est in estimates]
         if any(cells):
             rows[label, "stat"] = cells
@@ -113,9 +150,11 @@ def regression_table(
 def _check(estimates: Sequence[Estimate], stats: Sequence[str], below: str, digits: int) -> None:
     if isinstance(estimates, Estimate) or not estimates:
         raise UsageError("regression_table takes a list of estimates, at least one: pass [estimate].")
-    unknown = [name for name in stats if name not in STATS]
+    tests = dict.fromkeys(name for est in estimates for name in est.tests)
+    unknown = [name for name in stats if name not in STATS and name not in TESTS and name not in tests]
     if unknown:
-        raise UsageError(f"there is no statistic {unknown[0]!r}: choose among {', '.join(STATS)}.")
+        known = ", ".join(dict.fromkeys([*STATS, *tests]))
+        raise UsageError(f"there is no statistic {unknown[0]!r}: choose among {known}.")
     if below not in BELOW:
         raise UsageError(f"below is {below!r}: choose among {', '.join(BELOW)}.")
     if digits < 1:

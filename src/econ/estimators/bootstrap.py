@@ -10,6 +10,8 @@ from econ.errors import UsageError
 from econ.estimators.estimate import Estimate
 from econ.estimators.wild import WEIGHTS, WildResult, wild_bootstrap, wild_bootstrap_iv
 
+LEVEL = 0.95
+
 
 def bootstrapped(
     estimate: Estimate,
@@ -17,6 +19,7 @@ def bootstrapped(
     seed: int = 0,
     draw_weights: str | None = None,
     impose_null: bool = True,
+    level: float = LEVEL,
 ) -> Estimate:
     """The estimate with a bootstrapped p-value of every slope, and an interval where there are no instruments.
 
@@ -30,6 +33,8 @@ def bootstrapped(
         "rademacher", "webb" or "mammen"; by default signs up to 12 clusters, else Webb's six points.
     impose_null : bool
         Residuals under the null (the restricted bootstrap, to be preferred) or of the whole equation.
+    level : float
+        Of the intervals.
     """
     if estimate.design is None or len(estimate.design.rows.clusters) != 1:
         raise UsageError(
@@ -52,7 +57,9 @@ def bootstrapped(
     results: dict[str, WildResult] = {}
     if design.Z is None:
         for j, name in enumerate(design.names):
-            results[name] = wild_bootstrap(design.y, design.X, cluster, j, restricted=impose_null, **common)
+            results[name] = wild_bootstrap(
+                design.y, design.X, cluster, j, restricted=impose_null, level=level, **common
+            )
         kind = "WCR" if impose_null else "WCU"
     else:
         if not impose_null:
@@ -63,8 +70,16 @@ def bootstrapped(
             results[name] = wild_bootstrap_iv(design.y, endogenous, exogenous, design.Z, cluster, j, **common)
         kind = "WRE, of the endogenous variables"
     one = next(iter(results.values()))
+    if estimate.bootstrap:  # drawn anew for another level: all but the intervals stays
+        return replace(estimate, bootstrap=results)
     return replace(
         estimate,
+        bootstrap_options={
+            "draws": draws,
+            "seed": seed,
+            "draw_weights": draw_weights,
+            "impose_null": impose_null,
+        },
         cov_type=f"{estimate.cov_type}; p-values of the wild cluster bootstrap ({kind})",
         bootstrap=results,
         notes=(*estimate.notes, f"wild cluster bootstrap: {one.note}"),

@@ -116,6 +116,8 @@ class Estimate:
         Degrees of freedom of t of every coefficient by itself, where the covariance has such (CR2).
     bootstrap : mapping of name to WildResult
         Bootstrapped p-values and intervals, which then stand in place of those of t.
+    bootstrap_options : mapping of str to object
+        How it was drawn.
     effect_values : mapping of str to Series
         Estimated effects by their column; those of the times have mean 0 over the rows, the entities' hold the rest
         less the constant.
@@ -146,6 +148,7 @@ class Estimate:
     notes: tuple[str, ...] = ()
     coefficient_df: pd.Series | None = None
     bootstrap: Mapping[str, WildResult] = field(default_factory=dict)
+    bootstrap_options: Mapping[str, object] = field(default_factory=dict)
     effect_values: Mapping[str, pd.Series] = field(default_factory=dict)
     components: Mapping[str, float] = field(default_factory=dict)
     first_stages: pd.DataFrame | None = None
@@ -200,9 +203,21 @@ class Estimate:
             raise UsageError(f"the confidence level is {level}: expected a number between 0 and 1, such as 0.95.")
         upper, df = (1 + level) / 2, self._df()
         reach = special.ndtri(upper) if df is None else special.stdtrit(df, upper)
-        return pd.DataFrame(
+        ends = pd.DataFrame(
             {"lower": self.params - reach * self.std_errors, "upper": self.params + reach * self.std_errors}
         )
+        for name in self.bootstrap:
+            ends.loc[name] = self._bootstrapped_interval(name, level)
+        return ends
+
+    def _bootstrapped_interval(self, name: str, level: float) -> tuple[float, float]:
+        """Nulls that the bootstrap does not reject, drawn anew where another level is wanted; NaN where it has none."""
+        from econ.estimators.bootstrap import LEVEL, bootstrapped
+
+        result = self.bootstrap[name]
+        if level != LEVEL and result.interval is not None:
+            result = bootstrapped(self, level=level, **self.bootstrap_options).bootstrap[name]
+        return result.interval or (float("nan"), float("nan"))
 
     @property
     def aic(self) -> float:

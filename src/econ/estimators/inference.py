@@ -10,7 +10,7 @@ classical       e'e / (n - K)                    n - K
 hc0, hc2, hc3   none                             n - K
 hc1             n / (n - K)                      n - K                    plm: n / (n - k)
 cluster (CR1)   G/(G-1) (n-1)/(n - K_c)          G - 1                    plm: none, df n - K
-cr2, cr3        none                             G - 1, `df_coef` by CR2
+cr2, cr3        none                             G - 1; CR2: Satterthwaite's
 driscoll-kraay  T/(T-1) (n-1)/(n - K_t)          T - 1                    plm: none, df n - K
 newey-west      n / (n - K)                      n - K                    fixest: as driscoll-kraay; plm: none
 pcse            none                             n - K
@@ -215,8 +215,7 @@ def _of_clusters(
         notes.append(f"{clusters}; residuals adjusted by leverage, no small-sample factor")
         if cov == "cr2" and options.small:
             df_coef = covariance.satterthwaite(W, rows, codes[0])
-            listed = ", ".join(f"{name} {df:.3g}" for name, df in zip(slope_names, df_coef[-k:], strict=True))
-            notes.append(f"degrees of freedom of t by Satterthwaite: {listed}; p-values here take {groups - 1}")
+            notes.append("degrees of freedom of t by Satterthwaite, one number a coefficient")
     df = groups - 1 if preset.df_of_clusters or cov != "cluster" else rows.n - rows.rank - k
     V, unfit = _without_lost(V, W, codes, slope_names, "cluster")
     return Inference(

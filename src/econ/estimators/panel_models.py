@@ -225,6 +225,7 @@ def _estimate(
         tests=tests,
         groups=group_sizes(sample),
         notes=(*sample.notes, *notes, *found.notes, *([NO_MODEL_TEST] if overall is None else [])),
+        coefficient_df=None if normal or found.df_coef is None else pd.Series(found.df_coef, list(names)),
         components=components or {},
         design=Design(
             y=sample.y,

@@ -13,6 +13,7 @@ from econ.errors import EstimationError, UsageError
 from econ.estimators import covariance
 from econ.estimators.design import Rows
 from econ.estimators.estimate import Test
+from econ.estimators.inference import Inference
 from econ.estimators.sample import Block, Sample
 from econ.estimators.within import (
     COLLINEAR,
@@ -127,7 +128,7 @@ def _singletons(sample: Sample, by_entity: bool, by_time: bool, ssc: str) -> Sam
     alone = singletons(sample.entity if by_entity else None, sample.time if by_time else None)
     if not alone.any():
         return sample
-    if not covariance.PRESETS[ssc].drops_singletons:
+    if not covariance.CONVENTIONS[ssc].drops_singletons:
         return sample.noted(f"{alone.sum():,} singleton rows kept, as {ssc!r} does: their effects fit them exactly")
     if alone.all():
         raise EstimationError(
@@ -234,6 +235,15 @@ def at_origin(net: Net, V: np.ndarray) -> np.ndarray:
     if moved[0, 0] < 0:  # two ways of clustering, kernels that are not positive definite
         moved[0, :] = moved[:, 0] = np.nan
     return moved
+
+
+def coefficient_df(net: Net, W: np.ndarray, found: Inference) -> np.ndarray | None:
+    """(k + 1,) degrees of freedom of t of the constant at the origin and the slopes, where they differ (CR2)."""
+    if found.df_coef is None or not net.effects:
+        return found.df_coef
+    constant = np.concatenate([[1.0], -mean(net.regressors.values, net.sample.weight)])
+    first = covariance.satterthwaite(W, net.rows, net.rows.clusters[0][1], constant[None, :])
+    return np.concatenate([first, found.df_coef[1:]])
 
 
 def gaussian_loglik(e: np.ndarray, root: np.ndarray) -> float:

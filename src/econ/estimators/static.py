@@ -20,6 +20,7 @@ from econ.estimators.regression import (
     NO_MODEL_TEST,
     Net,
     at_origin,
+    coefficient_df,
     effect_values,
     effects_tests,
     gaussian_loglik,
@@ -54,6 +55,7 @@ def _fit(net: Net, model: str, options: CovarianceOptions) -> Estimate:
     V = at_origin(net, found.V)
     names = ["Intercept", *sample.exogenous.names]
     tests = effects_tests(net, e @ e)
+    df = coefficient_df(net, W, found)
     overall = model_test(b, found.V[1:, 1:], found.df_resid)
     return Estimate(
         model=model,
@@ -71,6 +73,7 @@ def _fit(net: Net, model: str, options: CovarianceOptions) -> Estimate:
         effects=net.effects,
         groups=group_sizes(sample),
         notes=(*sample.notes, *found.notes, *([NO_MODEL_TEST] if overall is None else [])),
+        coefficient_df=None if df is None else pd.Series(df, names),
         effect_values=effect_values(net, b, params[0]),
         design=Design(
             y=sample.y,
