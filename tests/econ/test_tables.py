@@ -181,7 +181,7 @@ def test_fixed_decimals():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"stats": ("aic",)}, "no statistic 'aic': choose among effects"),
+        ({"stats": ("aicc",)}, "no statistic 'aicc': choose among effects"),
         ({"below": "p"}, "below is 'p': choose among se, t"),
         ({"digits": 0}, "digits is 0"),
     ],

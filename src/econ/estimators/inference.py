@@ -215,7 +215,8 @@ def _of_clusters(
         notes.append(f"{clusters}; residuals adjusted by leverage, no small-sample factor")
         if cov == "cr2" and options.small:
             df_coef = covariance.satterthwaite(W, rows, codes[0])
-            notes.append("degrees of freedom of t by Satterthwaite, one number a coefficient")
+            listed = ", ".join(f"{name} {df:.3g}" for name, df in zip(slope_names, df_coef[-k:], strict=True))
+            notes.append(f"degrees of freedom of t by Satterthwaite: {listed}")
     df = groups - 1 if preset.df_of_clusters or cov != "cluster" else rows.n - rows.rank - k
     V, unfit = _without_lost(V, W, codes, slope_names, "cluster")
     return Inference(
