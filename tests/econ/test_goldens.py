@@ -263,6 +263,7 @@ def test_wild_bootstrap(golden):
             result = est.bootstrap[name]
             assert est.pvalues[name] == result.pvalue == wanted["p_weak"]
             assert result.pvalue_strict == wanted["p_strict"]
+            assert_allclose(result.t, est.tvalues[name], rtol=0)
             assert (result.draws, result.enumerated) == (wanted["draws"], True)
 
 

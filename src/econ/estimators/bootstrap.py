@@ -69,6 +69,9 @@ def bootstrapped(
         for j, name in enumerate(design.names[first:]):
             results[name] = wild_bootstrap_iv(design.y, endogenous, exogenous, design.Z, cluster, j, **common)
         kind = "WRE, of the endogenous variables"
+    for name, result in results.items():  # the sample's own t with the small-sample factor, which p does not need
+        t = float(estimate.tvalues[name])
+        results[name] = replace(result, t=t, std_error=float(estimate.std_errors[name]), wald=t**2)
     one = next(iter(results.values()))
     if estimate.bootstrap:  # drawn anew for another level: all but the intervals stays
         return replace(estimate, bootstrap=results)

@@ -303,13 +303,6 @@ def in_one_cluster(W: np.ndarray, code: np.ndarray) -> np.ndarray:
     return squares.sum(axis=0) - squares.max(axis=0) <= COLLINEAR**2 * squares.sum(axis=0)
 
 
-COVARIANCES = {
-    "classical": "classical",
-    "hc1": "robust to heteroskedasticity (HC1)",
-    "cluster": "clustered (CR1)",
-}
-
-
 # --- small samples, program by program ----------------------------------------------------------------------------
 # slopes: coefficients without the constant; rank: coefficients that all effects take up, the constant included;
 # levels: effect ("entity", "time") -> its levels, empty for pooled least squares; nested: effect -> does every level
