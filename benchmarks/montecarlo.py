@@ -216,21 +216,27 @@ def estimate(
     **more: object,
 ) -> Estimate:
     """What `econ.fit` would return, as far as the tests look at it."""
-    names = [f"x{j}" for j in range(X.shape[1])]
-    zero = np.zeros(len(names))
+    names, params, cov = blank(X.shape[1])
     rows = rows_of(panel, ("entity",), effects)
     return Estimate(
         model="estimate",
         formula=f"y ~ {' + '.join(names)}",
         dependent="y",
-        params=pd.Series(zero if b is None else b, names),
-        cov=pd.DataFrame(np.diag(zero) if V is None else V, names, names),
+        params=params if b is None else pd.Series(b, params.index),
+        cov=cov if V is None else pd.DataFrame(V, params.index, params.index),
         cov_type="classical",
         nobs=panel.n,
         effects=effects,
-        design=Design(y, X, tuple(names), left, rows, {}),
+        design=Design(y, X, names, left, rows, {}),
         **more,
     )
+
+
+@cache
+def blank(k: int) -> tuple[tuple[str, ...], pd.Series, pd.DataFrame]:
+    """Names, coefficients and covariance where a test looks at none; made once, as pandas takes longer than the test."""
+    names = [f"x{j}" for j in range(k)]
+    return tuple(names), pd.Series(0.0, names), pd.DataFrame(0.0, names, names)
 
 
 def net_fit(y: np.ndarray, X: np.ndarray, *codes: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -488,8 +494,10 @@ def share(values: list[float]) -> Share:
     return Share(mean, known.size, len(values) - known.size)
 
 
-def jobs(replications: int, slow: int, panels: Sequence[Panel], iv_panels: Sequence[Panel]) -> dict[str, list[Job]]:
-    """All designs; CR2, CR3 and the bootstrap have `slow` replications."""
+def jobs(
+    replications: int, slow: int, few: int, panels: Sequence[Panel], iv_panels: Sequence[Panel]
+) -> dict[str, list[Job]]:
+    """All designs; CR2, CR3 and the bootstrap have `slow` replications, tests and instruments `few`."""
     return {
         "coverage": [
             Job("coverage", panel, (errors, is_slow), slow if is_slow else replications)
@@ -497,9 +505,9 @@ def jobs(replications: int, slow: int, panels: Sequence[Panel], iv_panels: Seque
             for errors in ERRORS
             for is_slow in (False, True)
         ],
-        "panel tests": [Job("panel tests", panel, (errors,), replications) for panel in panels for errors in ERRORS],
+        "panel tests": [Job("panel tests", panel, (errors,), few) for panel in panels for errors in ERRORS],
         "instruments": [
-            Job("instruments", panel, (clustered, strength, endogenous), replications)
+            Job("instruments", panel, (clustered, strength, endogenous), few)
             for panel in iv_panels
             for clustered in (False, True)
             for strength in STRENGTH
