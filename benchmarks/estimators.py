@@ -86,9 +86,9 @@ def study(panel: Panel, seed: int = SEED) -> pd.DataFrame:
     shared = rng.standard_normal(n)
     for name in ("fw", "bw"):
         data[name] = 0.5 * data[f"iv_{name}"] + 0.5 * shared + rng.standard_normal(n)
-    effects = rng.standard_normal(panel.entities)[data["province"]] + rng.standard_normal(panel.periods)[
-        data["year"] - 2000
-    ]
+    effects = (
+        rng.standard_normal(panel.entities)[data["province"]] + rng.standard_normal(panel.periods)[data["year"] - 2000]
+    )
     noise = mc.persistent(rng, panel, 1)[:, 0]
     data["gini"] = -0.1 * data["fw"] + 0.2 * data["bw"] + 0.1 * data[CONTROLS].sum(axis=1) + effects + noise + shared
     return data
@@ -375,7 +375,7 @@ def cold_table(runs: int) -> Iterator[str]:
         times = np.median([fresh(FRESH, str(csv), str(rights)) for _ in range(runs)], axis=0)
     yield "| fresh process | seconds, median | asked |\n|---|---|---|"
     yield f"| `import econ` | {digits(times[0])} | < 1 |"
-    yield f"| table 2, six columns, first time: linearmodels, scipy and formulaic are imported on the way | {digits(times[1])} | |"
+    yield f"| table 2, six columns, first time, with the imports of linearmodels and the rest | {digits(times[1])} | |"
     yield f"| table 2, six columns, again | {digits(times[2])} | < 1 |"
     for peer in ("linearmodels", "pyfixest"):
         if find_spec(peer) is not None:
@@ -483,8 +483,10 @@ def why(row: str, kind: str) -> str:
     return WHY.get((row, kind), WHY.get((row, ""), ""))
 
 
-def table(head: str, columns: Sequence[str], rows: Sequence[tuple[str, str, Mapping[str, Share], float]]) -> Iterator[str]:
-    """A row a line: name, kind of errors, shares by column, nominal."""
+def table(
+    head: str, columns: Sequence[str], rows: Sequence[tuple[str, str, Mapping[str, Share], float]]
+) -> Iterator[str]:
+    """A row a line; a dash where a column has no such design."""
     yield f"| {head} | errors | {' | '.join(columns)} | verdict |"
     yield f"|---|---|{'---|' * len(columns)}---|"
     for name, kind, shares, nominal in rows:
@@ -496,7 +498,7 @@ def table(head: str, columns: Sequence[str], rows: Sequence[tuple[str, str, Mapp
 Results = Mapping[Job, Mapping[str, Share]]
 
 
-def coverage_rows(results: Results) -> list[tuple[str, str, dict[str, Share], float]]:
+def coverage_rows(results: Results) -> list[Line]:
     return [
         (name, errors, by_panel(results, "coverage", name, errors), 1 - mc.LEVEL)
         for errors in mc.ERRORS
@@ -513,7 +515,7 @@ def by_panel(results: Results, experiment: str, name: str, *design: object) -> d
     }
 
 
-def test_rows(results: Results) -> list[tuple[str, str, dict[str, Share], float]]:
+def test_rows(results: Results) -> list[Line]:
     return [
         (name, errors, by_panel(results, "panel tests", name, errors), mc.LEVEL)
         for name, false in mc.PANEL_TESTS.items()
@@ -522,7 +524,7 @@ def test_rows(results: Results) -> list[tuple[str, str, dict[str, Share], float]
     ]
 
 
-def iv_rows(results: Results) -> list[tuple[str, str, dict[str, Share], float]]:
+def iv_rows(results: Results) -> list[Line]:
     rows = []
     for name, what in mc.IV_ROWS.items():
         for clustered in (False, True):
@@ -548,8 +550,8 @@ def honesty(size: Size) -> Iterator[str]:
     se = {count: 100 * (0.05 * 0.95 / count) ** 0.5 for count in (size.replications, size.slow, size.few)}
     yield "## Coverage of 95 % intervals, two-way fixed effects\n"
     yield paragraphs(
-        f"""Per cent of {size.replications:,} samples (CR2, CR3 and the bootstrap: {size.slow:,}) whose interval holds the
-        planted coefficient; the standard error of a figure is {se[size.replications]:.1f} ({se[size.slow]:.1f}) points,
+        f"""Per cent of {size.replications:,} samples (CR2, CR3 and the bootstrap: {size.slow:,}) whose interval holds
+        the planted coefficient; the standard error of a figure is {se[size.replications]:.1f} ({se[size.slow]:.1f}) points,
         and the verdict allows three of them."""
     )
     yield ""

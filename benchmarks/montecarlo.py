@@ -234,7 +234,7 @@ def estimate(
 
 @cache
 def blank(k: int) -> tuple[tuple[str, ...], pd.Series, pd.DataFrame]:
-    """Names, coefficients and covariance where a test looks at none; made once, as pandas takes longer than the test."""
+    """Names, coefficients and covariance where a test looks at none; made once, as pandas is slower than the test."""
     names = [f"x{j}" for j in range(k)]
     return tuple(names), pd.Series(0.0, names), pd.DataFrame(0.0, names, names)
 
@@ -247,7 +247,7 @@ def net_fit(y: np.ndarray, X: np.ndarray, *codes: np.ndarray | None) -> tuple[np
 
 
 def panel_tests(rng: np.random.Generator, panel: Panel, errors: str) -> Found:
-    """Which tests reject a null that holds; where it does not, what is found is the power, and the page leaves it out."""
+    """Which tests reject a null that holds; where it does not hold it is power, which the page leaves out."""
     rows = rows_of(panel, ("entity",))
     entity, time = rows.entity, rows.time
     X, e = draw(rng, panel, errors, 2)
@@ -277,7 +277,7 @@ def panel_tests(rng: np.random.Generator, panel: Panel, errors: str) -> Found:
         index=pd.RangeIndex(panel.n),
     )
     net = take_effects(sample, "twoway", "stata")
-    _, W, left = net_fit(y, X, entity, time)
+    left = net_fit(y, X, entity, time)[2]
     effects = effects_tests(net, left @ left)
     found["F of both effects"] = rejects(effects["f_effects"])
     found["F of entity effects"] = rejects(effects["f_entity"])
@@ -286,7 +286,7 @@ def panel_tests(rng: np.random.Generator, panel: Panel, errors: str) -> Found:
     found |= hausman_tests(y + effect, X, entity)
 
     # residuals of fixed effects
-    _, _, by_entity = net_fit(y, X, entity, None)
+    by_entity = net_fit(y, X, entity, None)[2]
     for name, residuals, absorbed in (("entity", by_entity, ("entity",)), ("two-way", left, ("entity", "time"))):
         found[f"pesaran_cd, {name} effects"] = rejects(econ.pesaran_cd(estimate(panel, y, X, residuals, absorbed)))
     found["wooldridge_serial"] = rejects(partial(econ.wooldridge_serial, pooled))
@@ -320,7 +320,7 @@ def hausman_tests(y: np.ndarray, X: np.ndarray, entity: np.ndarray) -> Found:
 
 
 def many_slopes(rng: np.random.Generator, panel: Panel, y: np.ndarray, X: np.ndarray, left: np.ndarray) -> Found:
-    """Likelihood ratio and Wald tests that eight controls have no coefficients, or two of them, beside two-way effects."""
+    """Likelihood ratio and Wald tests that eight controls, or two of them, have no coefficients beside two-way effects."""
     both = ("entity", "time")
     rows = rows_of(panel, ("entity",))
     wide = np.column_stack([X, persistent(rng, panel, CONTROLS)])
@@ -475,9 +475,7 @@ def run(jobs: Sequence[Job], processes: int) -> dict[Job, dict[str, Share]]:
     return {job: {name: share(some) for name, some in names.items()} for job, names in values.items()}
 
 
-def _mapped(
-    batches: Sequence[tuple[Job, int, int]], processes: int
-) -> Iterable[tuple[Job, dict[str, list[float]]]]:
+def _mapped(batches: Sequence[tuple[Job, int, int]], processes: int) -> Iterable[tuple[Job, dict[str, list[float]]]]:
     if processes == 1:
         return map(run_batch, batches)
     # matrices are small: threads of the linear algebra would only get in the way; children read this when they start
