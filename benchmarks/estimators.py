@@ -483,9 +483,10 @@ def why(row: str, kind: str) -> str:
     return WHY.get((row, kind), WHY.get((row, ""), ""))
 
 
-def table(
-    head: str, columns: Sequence[str], rows: Sequence[tuple[str, str, Mapping[str, Share], float]]
-) -> Iterator[str]:
+Line = tuple[str, str, Mapping[str, Share], float]  # name, kind of errors, shares by column, nominal
+
+
+def table(head: str, columns: Sequence[str], rows: Sequence[Line]) -> Iterator[str]:
     """A row a line; a dash where a column has no such design."""
     yield f"| {head} | errors | {' | '.join(columns)} | verdict |"
     yield f"|---|---|{'---|' * len(columns)}---|"
@@ -551,8 +552,8 @@ def honesty(size: Size) -> Iterator[str]:
     yield "## Coverage of 95 % intervals, two-way fixed effects\n"
     yield paragraphs(
         f"""Per cent of {size.replications:,} samples (CR2, CR3 and the bootstrap: {size.slow:,}) whose interval holds
-        the planted coefficient; the standard error of a figure is {se[size.replications]:.1f} ({se[size.slow]:.1f}) points,
-        and the verdict allows three of them."""
+        the planted coefficient; the standard error of a figure is {se[size.replications]:.1f} ({se[size.slow]:.1f})
+        points, and the verdict allows three of them."""
     )
     yield ""
     yield from table("interval", panels, coverage_rows(results))
