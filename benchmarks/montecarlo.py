@@ -320,7 +320,7 @@ def hausman_tests(y: np.ndarray, X: np.ndarray, entity: np.ndarray) -> Found:
 
 
 def many_slopes(rng: np.random.Generator, panel: Panel, y: np.ndarray, X: np.ndarray, left: np.ndarray) -> Found:
-    """Likelihood ratio and Wald tests that eight controls, or two of them, are without effect beside two-way effects."""
+    """Likelihood ratio and Wald tests that eight controls, or two of them, have no effect, beside two-way effects."""
     both = ("entity", "time")
     rows = rows_of(panel, ("entity",))
     wide = np.column_stack([X, persistent(rng, panel, CONTROLS)])
