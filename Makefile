@@ -49,6 +49,7 @@ format: install
 bench: install
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/regional_inequality.py
+	@$(BIN)/python benchmarks/estimators.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache .hypothesis

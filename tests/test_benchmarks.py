@@ -182,3 +182,73 @@ def test_inequality_beside_pysal(tmp_path):
         *("gini, arrays", "theil, arrays", "atkinson, arrays", "gini theil atkinson, table")
     ]
     assert all(float(cells[-1].replace(",", "")) > 0 for cells in table)
+
+
+@pytest.fixture(scope="module")
+def estimators(tmp_path_factory):
+    """benchmarks/estimators.py as a module, and the page that a quick run writes."""
+    out = tmp_path_factory.mktemp("estimators") / "estimators.md"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        script = importlib.import_module("estimators")
+        for name in ("estimators", "montecarlo"):
+            sys.modules.pop(name)
+        assert script.main(["--quick", "--out", str(out)]) == 0
+    return script, out.read_text(encoding="utf-8")
+
+
+def test_estimators_beside_peers(estimators):
+    """Both sides agree, or the script stops; every row has a ratio, and linearmodels is always there."""
+    _, text = estimators
+    table = rows(text, "work")
+    assert sum("linearmodels" in cells[1] for cells in table) == 3
+    for _, _, own, peer, ratio, *_ in table:
+        assert all(float(number.replace(",", "")) > 0 for number in (own, peer, ratio))
+    shares = [float(cell.rstrip("%")) for cells in rows(text, "share of `econ.fit`") for cell in cells[1:]]
+    assert sum(shares) == pytest.approx(200, abs=8)  # two columns of eight shares, each rounded by up to half a point
+
+
+def test_estimators_published_rows_are_those_of_a_run(estimators):
+    """Every interval and test has its row, quick or not; shares are shares."""
+    script, text = estimators
+    published = (FOLDER / "estimators.md").read_text(encoding="utf-8")
+    for heading in ("interval", "test", "interval or test"):
+        quick, full = rows(text, heading), rows(published, heading)
+        assert [cells[:2] for cells in quick] == [cells[:2] for cells in full]
+        cells = [cell for row in (*quick, *full) for cell in row[2:-1]]
+        assert all(0 <= float(cell) <= 100 for cell in cells if cell != "refused")
+    assert len(rows(published, "interval")) == len(script.mc.ERRORS) * len((*script.mc.CHEAP, *script.mc.SLOW))
+
+
+def test_verdicts_of_estimators(estimators):
+    """Three standard errors of 0.05 in 1,900 draws, sqrt(0.05 0.95 / 1,900) = 0.005, are 1.5 points."""
+    script, _ = estimators
+    words = ("too small", "too large")
+
+    def verdict(*values: float) -> str:
+        shares = {f"p{j}": script.Share(value, 1900, 0) for j, value in enumerate(values)}
+        return script.verdict(shares, 0.05, words, "a reason")
+
+    assert verdict(0.0351, 0.0649) == "at nominal"
+    assert verdict(0.0349, 0.05) == "too small: p0; a reason"
+    assert verdict(0.05, 0.0651) == "too large: p1; a reason"
+    assert verdict(0.2, 0.3) == "too large: everywhere; a reason"
+    assert verdict(0.0, 0.3) == "too small: p0; too large: p1; a reason"
+    assert script.verdict({"p": script.Share(math.nan, 0, 10)}, 0.05, words, "") == "refused"
+
+
+def test_counts_come_from_seeds_of_their_own(estimators):
+    """Neither the order of the jobs nor what ran before changes what a job finds."""
+    mc = estimators[0].mc
+    jobs = [mc.Job("coverage", mc.Panel(6, 5), (errors, False), 3) for errors in ("iid", "AR(1)")]
+    found = mc.run(jobs, 1)
+    assert found == mc.run(jobs[::-1], 1)
+    assert found[jobs[0]]["classical"].replications == 3
+
+
+def test_planted_errors_have_variance_one(estimators):
+    """Means of squares over 60,000 rows; shared shocks scatter most, half of 200 squares times 300: by 0.07."""
+    mc = estimators[0].mc
+    for errors in mc.ERRORS:
+        X, e = mc.draw(np.random.default_rng(5), mc.Panel(300, 200), errors, 2)
+        np.testing.assert_allclose([*(X**2).mean(axis=0), (e**2).mean()], 1, atol=0.2)
