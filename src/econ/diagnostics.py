@@ -8,7 +8,7 @@ residuals (n,) of the least-squares regression that gave the coefficients.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,10 +83,12 @@ def hausman(
     ):
         if choice not in known:
             raise UsageError(f"there is no {what} {choice!r} of a Hausman test: choose among {', '.join(known)}.")
+    _refuse_others(fe, re)
     if fe.nobs != re.nobs or fe.dependent != re.dependent or not _same_rows(fe, re):
         raise UsageError(
             f"{fe.model} explains {fe.dependent!r} in {fe.nobs:,} rows and {re.model} {re.dependent!r} in {re.nobs:,}, "
-            f"not the same ones: a Hausman test compares two estimates of one sample; fit both on the same rows."
+            f"not the same ones with the same weights: a Hausman test compares two estimates of one sample; fit both "
+            f"on the same rows."
         )
     names = _common(fe, re, coefficients)
     if method == "auxiliary":
@@ -178,10 +180,13 @@ def hausman_auxiliary(
 def _common(fe: Estimate, re: Estimate, coefficients: Sequence[str] | None) -> list[str]:
     both = [name for name in fe.params.index if name in re.params.index and name != "Intercept"]
     if coefficients is not None:
+        coefficients = [coefficients] if isinstance(coefficients, str) else list(coefficients)
+        if len(set(coefficients)) < len(coefficients):
+            raise UsageError(f"coefficients are {coefficients}: expected each slope once.")
         unknown = [name for name in coefficients if name not in both]
         if unknown:
             raise UsageError(f"{unknown[0]!r} is not a slope of both estimates: choose among {', '.join(both)}.")
-        both = list(coefficients)
+        both = coefficients
     if not both:
         raise UsageError(f"{fe.model} and {re.model} have no slope in common: fit both with the same regressors.")
     return both
@@ -221,21 +226,22 @@ def _error_variance(est: Estimate) -> float:
 
 def lr(big: Estimate, small: Estimate) -> Test:
     """Likelihood ratio 2 (ll_big - ll_small), chi2 with as many degrees of freedom as `big` has more coefficients."""
+    _refuse_others(big, small)
     for est in (big, small):
         if est.loglik is None or est.n_coefs is None:
             raise UsageError(f"{est.model} has no likelihood: compare estimates that have one.")
     if big.nobs != small.nobs or big.dependent != small.dependent or not _same_rows(big, small):
         raise UsageError(
             f"the models explain {big.dependent!r} in {big.nobs:,} rows and {small.dependent!r} in {small.nobs:,}, not "
-            f"the same rows: a likelihood ratio needs one sample; fit both on the rows that the larger model uses."
+            f"the same rows with the same weights: a likelihood ratio needs one sample; fit both on the rows that the "
+            f"larger model uses."
         )
     q = big.n_coefs - small.n_coefs
-    added = [name for name in small.params.index if name not in big.params.index]
-    # a regressor of the smaller model may hide in further effects of the larger one, but not in fewer
-    if q <= 0 or (added and set(big.effects) <= set(small.effects)):
+    added = _not_nested(big, small) if q > 0 else None
+    if q <= 0 or added is not None:
         why = f"it has {small.n_coefs:,} coefficients against {big.n_coefs:,}"
-        if q > 0:
-            why = f"{added[0]!r} is in the smaller model only"
+        if added is not None:
+            why = f"{added} is in the smaller model only"
         raise UsageError(
             f"{small.model} ({small.formula}) is not nested in {big.model} ({big.formula}), {why}: pass the larger "
             f"model first."
@@ -259,8 +265,11 @@ def wald(est: Estimate, restrictions: str | Sequence[str] | np.ndarray | tuple[n
     restrictions : str, list of str, array, or pair of arrays
         Such as "fw = bw", ["fw + 2*bw = 1", "gov"], R (r, k), or R and q (r,).  Without "=" the expression is 0.
     """
+    _refuse_others(est)
     names = list(est.params.index)
     R, q, null = _restrictions(restrictions, names)
+    if not (np.isfinite(R).all() and np.isfinite(q).all()):
+        raise UsageError(f"the restrictions {null!r} hold numbers that are not finite: expected finite ones.")
     if R.ndim != 2 or R.shape[1] != len(names) or q.shape != (R.shape[0],):
         raise UsageError(
             f"R has the shape {R.shape} and q {q.shape}: expected (r, {len(names)}) and (r,), a column a coefficient."
@@ -291,15 +300,21 @@ def _restrictions(given: Any, names: list[str]) -> tuple[np.ndarray, np.ndarray,
     """R (r, k), q (r,) and the null in words."""
     if isinstance(given, str):
         given = [given]
-    if isinstance(given, np.ndarray):
-        R = np.atleast_2d(np.asarray(given, float))
+    if isinstance(given, np.ndarray) and given.dtype.kind in "iuf":
+        R = np.atleast_2d(given.astype(float))
         return R, np.zeros(len(R)), f"{len(R)} linear restrictions"
-    if not len(given):
+    if not isinstance(given, Iterable):
+        raise UsageError(f"the restrictions are {given!r}: expected such as 'fw = bw', or a matrix R.")
+    given = list(given)
+    if not given:
         raise UsageError("there is no restriction: expected one or more, such as 'fw = bw'.")
     if not all(isinstance(part, str) for part in given):
         if len(given) != 2:
             raise UsageError(f"expected restrictions in words, R, or the pair (R, q), found {len(given)} arrays.")
-        R, q = np.atleast_2d(np.asarray(given[0], float)), np.atleast_1d(np.asarray(given[1], float))
+        try:
+            R, q = np.atleast_2d(np.asarray(given[0], float)), np.atleast_1d(np.asarray(given[1], float))
+        except (TypeError, ValueError):
+            raise UsageError("the restrictions mix words and numbers: expected words, R, or the pair (R, q).") from None
         return R, q, f"{len(R)} linear restrictions"
     parsed = [_restriction(text, names) for text in given]
     return np.array([row for row, _ in parsed]), np.array([value for _, value in parsed]), ", ".join(given)
@@ -462,10 +477,12 @@ def serial_correlation(y: np.ndarray, X: np.ndarray, entity: np.ndarray, tick: n
 def modified_wald(est: Estimate) -> Test:
     """Do entities have the same error variance?  See `groupwise_heteroskedasticity`."""
     design = _design(est)
-    if design.rows.names[0] not in est.effects:
+    if "entity" not in design.rows.absorbed:
+        entity = design.rows.names[0]
+        has = "random effects" if entity in est.effects else "no effects"
         raise UsageError(
-            f"{est.model} has no effects of {design.rows.names[0]}, and the modified Wald test is for fixed effects: "
-            f"fit with effects='entity' or 'twoway'."
+            f"{est.model} has {has} of {entity}, and the modified Wald test is for fixed effects: fit with "
+            f"effects='entity' or 'twoway'."
         )
     return groupwise_heteroskedasticity(design.residuals, design.rows.entity, design.rows.names[0])
 
@@ -500,6 +517,7 @@ def groupwise_heteroskedasticity(e: np.ndarray, entity: np.ndarray, name: str = 
 
 
 def _design(est: Estimate) -> Any:
+    _refuse_others(est)
     design = getattr(est, "design", None)
     if design is None:
         raise UsageError(f"{est.model} does not keep its rows, which this test needs: pass what econ.fit returns.")
@@ -508,10 +526,56 @@ def _design(est: Estimate) -> Any:
     return design
 
 
+def _refuse_others(*given: Any) -> None:
+    """Raise UsageError for what is no estimate; stand-ins with the attributes of one pass."""
+    for est in given:
+        if not hasattr(est, "params"):
+            raise UsageError(f"found {est!r:.60}: expected an estimate, what econ.fit returns.")
+
+
 def _same_rows(a: Estimate, b: Estimate) -> bool:
-    """False where both keep their rows and these differ."""
+    """False where both keep their rows and these differ, in whatever order, or have other weights."""
     one, other = getattr(a, "design", None), getattr(b, "design", None)
-    return one is None or other is None or np.array_equal(one.y, other.y)
+    if one is None or other is None:
+        return True
+    keys = [getattr(design, "keys", {}) for design in (one, other)]  # without them codes are compared alone
+    same_keys = all(list(x) == list(y) for x, y in zip(*(each.values() for each in keys), strict=True))
+    return (
+        one.y.size == other.y.size
+        and same_keys
+        and all(np.array_equal(x, y) for x, y in zip(_sorted(one), _sorted(other), strict=True))
+    )
+
+
+def _sorted(design: Any) -> tuple[np.ndarray, ...]:
+    """Codes, y and weights of the rows, by entity and time."""
+    rows = design.rows
+    order = np.lexsort((rows.time, rows.entity))
+    weight = np.ones(rows.n) if rows.weight is None else rows.weight
+    return rows.entity[order], rows.time[order], design.y[order], weight[order]
+
+
+def _not_nested(big: Estimate, small: Estimate) -> str | None:
+    """What the smaller model has and the columns of the larger one do not span, its effects included; else None."""
+    a, b = getattr(big, "design", None), getattr(small, "design", None)
+    if a is None or b is None:
+        added = [name for name in small.params.index if name not in big.params.index]
+        return repr(added[0]) if added and set(big.effects) <= set(small.effects) else None
+    rows, order = a.rows, np.lexsort((b.rows.time, b.rows.entity))
+    back = np.empty_like(order)
+    back[np.lexsort((rows.time, rows.entity))] = order  # rows of the smaller model in the order of the larger
+    more = [effect for effect in b.rows.absorbed if effect not in rows.absorbed]
+    dummies = [np.eye(code.max() + 1)[code] for code in ({"entity": rows.entity, "time": rows.time}[e] for e in more)]
+    shown = dict(zip(("entity", "time"), rows.names, strict=True))
+    names = [*map(repr, b.names)]
+    for effect, block in zip(more, dummies, strict=True):
+        names += [f"the effects of {shown[effect]}"] * block.shape[1]
+    X = np.column_stack([a.X, b.X[back], *dummies])
+    root = 1.0 if rows.weight is None else np.sqrt(rows.weight)[:, None]
+    entity = rows.entity if "entity" in rows.absorbed else None
+    time = rows.time if "time" in rows.absorbed else None
+    kept = split_columns(root * X, root * absorb(X, entity, time, rows.weight))[0]
+    return next((names[j - a.X.shape[1]] for j in kept if j >= a.X.shape[1]), None)
 
 
 def _least_squares(y: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -37,6 +37,11 @@ def require_columns(table: pd.DataFrame, names: Iterable[str], table_name: str =
         if name in repeated:
             raise BadInputError(f"column {name!r} stands more than once in {table_name}: rename or drop one of them.")
         if name not in table.columns:
+            if str(name) in there:
+                raise MissingColumnError(
+                    f"column {name} of {table_name} is not named by text: rename the columns, as with "
+                    f"table.rename(columns=str)."
+                )
             near = get_close_matches(str(name), there, n=1, cutoff=0.6)
             hint = f"did you mean {near[0]!r}?" if near else "name one of these."
             raise MissingColumnError(
@@ -54,8 +59,9 @@ def numeric(table: pd.DataFrame, column: str, keys: Sequence[str] = ()) -> np.nd
         text = (parsed.isna() & series.notna()).to_numpy()
         if text.any():
             first = series.to_numpy(dtype=object)[text][0]
+            kind = "text" if isinstance(first, str) else "what is no number"
             raise BadInputError(
-                f"column {column!r} holds text in {text.sum():,} of {len(series):,} rows, first {first!r} "
+                f"column {column!r} holds {kind} in {text.sum():,} of {len(series):,} rows, first {first!r} "
                 f"({offenders(table, text, keys)}): expected numbers; correct them or leave the cells empty."
             )
         series = parsed

@@ -13,9 +13,9 @@ from econ.estimators import iv, panel_models, static
 from econ.estimators.covariance import PRESETS
 from econ.estimators.estimate import Estimate, Test
 from econ.estimators.inference import KINDS as COVARIANCES
-from econ.estimators.inference import OF_CLUSTERS, CovarianceOptions
+from econ.estimators.inference import OF_CLUSTERS, OF_LAGS, CovarianceOptions
 from econ.estimators.iv import anderson_rubin, anderson_rubin_set
-from econ.estimators.sample import draw_sample
+from econ.estimators.sample import ORDER_OF_TIMES, draw_sample
 
 __all__ = [
     "COVARIANCES",
@@ -143,11 +143,13 @@ def fit(
     BadInputError
         A column that is not there, text in numbers, a key given twice, a model that the rows cannot carry.
     """
-    if estimator not in ESTIMATORS:
+    if not isinstance(estimator, str) or estimator not in ESTIMATORS:
         raise UsageError(f"there is no estimator {estimator!r}: choose among {', '.join(ESTIMATORS)}.")
     chosen = ESTIMATORS[estimator]
     wild = cov == "wild"
     bootstrap = _bootstrap_options(estimator, chosen, options) if wild else {}
+    if not wild and (not isinstance(cov, str) or cov not in COVARIANCES):
+        raise UsageError(f"there is no covariance {cov!r}: choose among {', '.join((*COVARIANCES, 'wild'))}.")
     inference = CovarianceOptions("cluster" if wild else cov, ssc=ssc, lags=lags, kernel=kernel, small=small)
     clusters = _clusters(cov, cluster, entity)
     own = _own_options(estimator, chosen, {**options, **({} if effects is None else {"effects": effects})})
@@ -157,6 +159,8 @@ def fit(
         can = ", ".join(name for name, each in ESTIMATORS.items() if each.weights)
         raise UsageError(f"estimator={estimator!r} takes no weights: leave them out, or use {can}.")
     sample = draw_sample(df, formula, entity, time, clusters, weights, step)
+    if cov in OF_LAGS and not sample.calendar:
+        sample = sample.noted(ORDER_OF_TIMES.format(sample.time_name))
     if chosen.instruments and not len(sample.instruments):
         raise UsageError(
             f"the formula {formula!r} has no instruments: estimator={estimator!r} expects "
@@ -177,7 +181,12 @@ def fit(
 
 def _clusters(cov: str, cluster: str | Sequence[str] | None, entity: str | None) -> tuple[str, ...]:
     """Columns of the clusters; a UsageError where they and the covariance do not go together."""
-    columns = () if cluster is None else (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    if cluster is None or isinstance(cluster, str):
+        columns = () if cluster is None else (cluster,)
+    elif isinstance(cluster, Sequence) and all(isinstance(name, str) for name in cluster):
+        columns = tuple(cluster)
+    else:
+        raise UsageError(f"cluster is {cluster!r:.60}: expected the name of a column, or a list of two.")
     takes = cov == "wild" or cov in OF_CLUSTERS
     if columns and not takes:
         named = columns[0] if len(columns) == 1 else list(columns)

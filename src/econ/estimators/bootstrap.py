@@ -40,6 +40,8 @@ def bootstrapped(
         raise UsageError(
             "the wild bootstrap goes by clusters: fit with cov='cluster' and one column of clusters first."
         )
+    if not isinstance(impose_null, bool):
+        raise UsageError(f"impose_null is {impose_null!r}: expected True or False.")
     design = estimate.design
     rows = design.rows
     if rows.weight is not None:

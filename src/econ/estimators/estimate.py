@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
+from numbers import Real
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 
 # Formulas of the R2s, printed by `Estimate.summary`; e residuals, b slopes, bars are means over one group's rows.
 R2_FORMULAS = {
-    "within": "1 - S e^2 / S (y - ybar_group)^2, time dummies being regressors (xtreg, fe); of random effects and the "
-    "between regression corr(x b - xbar_group b, y - ybar_group)^2 (xtreg, re and be)",
+    "within": "1 - S e^2 / S (y - ybar_group)^2, time dummies being regressors (xtreg, fe)",
     "between": "corr(xbar_group b, ybar_group)^2, one point a group",
     "overall": "corr(x b, y)^2",
     "lsdv": "1 - S e^2 / S (y - ybar)^2, every effect being a dummy: Stata's areg",
@@ -28,6 +29,27 @@ R2_FORMULAS = {
     "differences": "1 - S e^2 / S (D.y)^2, no constant",
     "net": "1 - S e^2 / S y_net^2, y_net = y net of all effects: reghdfe's and fixest's within R2",
 }
+# Where another R2 is the estimator's own, `within` is that of random effects and of the between regression.
+WITHIN_BESIDE = "corr(x b - xbar_group b, y - ybar_group)^2 (xtreg, re and be)"
+# Alone, without effects, `overall` is the usual one, below zero where instruments make it so.
+OVERALL_ALONE = "1 - S e^2 / S (y - ybar)^2 (regress, ivregress)"
+
+COMPONENTS = {
+    "sigma_u": "of the entities",
+    "sigma_v": "of the periods",
+    "sigma_e": "of the errors",
+    "rho": "sigma_u^2 / (sigma_u^2 + sigma_e^2)",
+    "theta": "share of the means taken out",
+    "theta_min": "share of the means taken out, smallest group",
+    "theta_max": "largest group",
+    "theta_entity": "share of the entity means taken out",
+    "theta_time": "of the time means",
+    "theta_total": "share of the overall mean given back",
+    "rmse": "of the quasi-demeaned regression",
+    "kappa": "of the k-class",
+}
+# What `summary` shows of the first stages; the others are in `Estimate.first_stages`.
+STRENGTH = ["partial R2", "Shea partial R2", "F", "F p", "SW F", "SW F p", "AP F"]
 
 
 @dataclass(frozen=True)
@@ -199,7 +221,7 @@ class Estimate:
 
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """(k, 2) lower and upper ends of the confidence intervals that cover with probability `level`."""
-        if not 0 < level < 1:
+        if not (isinstance(level, Real) and 0 < level < 1):
             raise UsageError(f"the confidence level is {level}: expected a number between 0 and 1, such as 0.95.")
         upper, df = (1 + level) / 2, self._df()
         reach = special.ndtri(upper) if df is None else special.stdtrit(df, upper)
@@ -256,34 +278,43 @@ class Estimate:
 
     def summary(self, level: float = 0.95) -> str:
         """The whole result as text, laid out as Stata does."""
-        lines = [*self._head(), *self._body(level), *(f"Note: {note}" for note in self.notes)]
+        table = self._table(level)
+        width = len(table[0])
+        kind = [f"{line:>{width}}" for line in wrap(f"(Std. err. {self.cov_type})", width)]
+        lines = [*self._head(width), "", *kind, *table, *self._below(width)]
         return "\n".join(line.rstrip() for line in lines)
 
-    def _head(self) -> list[str]:
+    def _head(self, width: int) -> list[str]:
+        label = max((len(name) for name in self.rsquareds), default=0)
         left = [self.model, f"Effects: {', '.join(self.effects) or 'none'}", "", "R-squared:"]
-        left += [f"  {name:<8}= {value:.4f}" for name, value in self.rsquareds.items()]
+        left += [f"  {name:<{label}} = {value:.4f}" for name, value in self.rsquareds.items()]
         right = [("Number of obs", f"{self.nobs:,}")]
         right += [(f"Groups of {effect}", f"{self.groups.loc[effect, 'groups']:,}") for effect in self.effects]
         for name in self.groups.index[:1]:
             rows = self.groups.loc[name]
-            right += [(f"Obs per {name}, {label}", f"{rows[label]:g}") for label in ("min", "mean", "max")]
-        if "f_model" in self.tests:
-            test = self.tests["f_model"]
-            right += [(f"F({test.df[0]}, {test.df[1]})", f"{test.stat:.2f}"), ("Prob > F", f"{test.pvalue:.4f}")]
+            right += [(f"Obs per {name}, {what}", f"{rows[what]:,g}") for what in ("min", "max")]
+            right.insert(-1, (f"Obs per {name}, mean", f"{rows['mean']:,.1f}"))
+        for name, law, prefix in (("f_model", "F", ""), ("chi2_model", "chi2", "Wald ")):
+            if name in self.tests:
+                test = self.tests[name]
+                degrees = ", ".join(f"{value:g}" for value in test.df)
+                right += [(f"{prefix}{law}({degrees})", f"{test.stat:.2f}"), (f"Prob > {law}", f"{test.pvalue:.4f}")]
         if self.n_coefs is not None:
             right.append(("Adj R-squared", f"{self.rsquared_adj:.4f}"))
         if self.loglik is not None:
             right.append(("Log likelihood", f"{self.loglik:.4f}"))
-        width = max(len(name) for name, _ in right)
-        values = [f"{name:<{width}} = {value:>10}" for name, value in right]
-        return [self.formula, "", *(f"{a:<40}{b}" for a, b in zip_longest(left, values, fillvalue=""))]
+        names, column = max(len(name) for name, _ in right), max(40, *(len(text) + 2 for text in left))
+        values = [f"{name:<{names}} = {value:>10}" for name, value in right]
+        pairs = zip_longest(left, values, fillvalue="")
+        return [*wrap(self.formula, width, subsequent_indent="    "), "", *(f"{a:<{column}}{b}" for a, b in pairs)]
 
-    def _body(self, level: float) -> list[str]:
+    def _table(self, level: float) -> list[str]:
         frame = self.to_frame(level)
-        width = max(12, len(self.dependent), *(len(name) for name in frame.index))
+        width = max(12, len(self.dependent), *(len(name) for name in (*frame.index, *self.components)))
         law = ("z", "P>|z|") if self.df_resid is None else ("t", "P>|t|")
         head = (
-            f"{self.dependent:>{width}} | Coefficient  Std. err. {law[0]:>8} {law[1]:>7}   [{level:.0%} conf. interval]"
+            f"{self.dependent:>{width}} | Coefficient  Std. err. {law[0]:>8} {law[1]:>7}   "
+            f"[{100 * level:.4g}% conf. interval]"
         )
         rule = "-" * (width + 1) + "+" + "-" * (len(head) - width - 2)
         rows = [
@@ -291,38 +322,79 @@ class Estimate:
             f"   {row.lower:>10.5g} {row.upper:>10.5g}"
             for name, row in frame.iterrows()
         ]
-        tests = [f"{name}: {test}" for name, test in self.tests.items() if name != "f_model"]
-        formulas = [f"R-squared {name}: {R2_FORMULAS[name]}" for name in self.rsquareds]
-        kind = f"(Std. err. {self.cov_type})"
-        return ["", f"{kind:>{len(head)}}", "-" * len(head), head, rule, *rows, "-" * len(head), *tests, *formulas]
+        if self.components:
+            rows.append(rule)
+            rows += [
+                f"{name:>{width}} | {value:>11.5g} {COMPONENTS.get(name, '')}"
+                for name, value in self.components.items()
+            ]
+        return ["-" * len(head), head, rule, *rows, "-" * len(head)]
+
+    def _below(self, width: int) -> list[str]:
+        lines = []
+        if self.first_stages is not None:
+            shown = self.first_stages[[name for name in STRENGTH if name in self.first_stages]]
+            lines += ["First stages", *shown.map(lambda value: f"{value:.4f}").to_string().splitlines(), ""]
+        formulas = dict(R2_FORMULAS)
+        if list(self.rsquareds) == ["overall"]:
+            formulas["overall"] = OVERALL_ALONE
+        elif self.rsquareds and next(iter(self.rsquareds)) != "within":
+            formulas["within"] = WITHIN_BESIDE
+        texts = [f"{name}: {test}" for name, test in self.tests.items() if name not in ("f_model", "chi2_model")]
+        texts += [f"R-squared {name}: {formulas[name]}" for name in self.rsquareds]
+        texts += [f"Note: {note}" for note in self.notes]
+        return [*lines, *(line for text in texts for line in wrap(text, width, subsequent_indent="  "))]
 
     def to_dict(self) -> dict:
         """Everything in plain Python types, for JSON; what is not defined is None."""
         return _plain(self._parts())
 
     def _parts(self) -> dict:
+        frame = self.to_frame()
         return {
             "model": self.model,
             "formula": self.formula,
             "dependent": self.dependent,
-            "coefficients": {name: row.to_dict() for name, row in self.to_frame().iterrows()},
+            "coefficients": {name: row.to_dict() for name, row in frame.iterrows()},
             "covariance": self.cov_type,
+            "covariances": {name: row.to_dict() for name, row in self.cov.iterrows()},
             "nobs": self.nobs,
             "df_resid": self.df_resid,
+            "df_coefficients": None if self.coefficient_df is None else self.coefficient_df.to_dict(),
             "loglik": self.loglik,
+            "aic": self.aic,
+            "bic": self.bic,
             "rsquared": dict(self.rsquareds),
             "rsquared_adj": self.rsquared_adj,
             "tests": {
-                name: {"stat": test.stat, "df": list(test.df), "p": test.pvalue, "null": test.null}
+                name: {
+                    "stat": test.stat,
+                    "df": list(test.df),
+                    "law": test.law,
+                    "p": test.pvalue,
+                    "null": test.null,
+                    "note": test.note,
+                }
                 for name, test in self.tests.items()
             },
+            "effects": list(self.effects),
             "groups": {name: int(row["groups"]) for name, row in self.groups.iterrows()},
+            "components": dict(self.components),
+            "first_stages": {}
+            if self.first_stages is None
+            else {name: row.to_dict() for name, row in self.first_stages.iterrows()},
+            "bootstrap": {name: asdict(result) for name, result in self.bootstrap.items()},
+            "valid": self.valid,
             "notes": list(self.notes),
         }
 
 
 def _plain(value):
-    """The same without NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    return None if isinstance(value, float) and np.isnan(value) else value
+    """The same in types that JSON knows, without NaN and infinity, which it does not."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value

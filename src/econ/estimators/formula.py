@@ -106,38 +106,46 @@ def read(formula: str, columns: Collection[str] = ()) -> Equation:
     """
     if not isinstance(formula, str) or "~" not in formula:
         raise UsageError(f"the formula is {formula!r}: expected 'dependent ~ regressor + regressor'.")
-    outside, endogenous, instruments = _split_bracket(formula)
+    shown = formula if len(formula) <= SHOWN else f"{formula[:SHOWN]}..."
+    outside, endogenous, instruments = _split_bracket(formula, shown)
     shifts: dict[str, Shift] = {}
     parts = [
-        None if part is None else _expand(part, formula, columns, shifts) for part in (outside, endogenous, instruments)
+        None if part is None else _expand(part, shown, columns, shifts) for part in (outside, endogenous, instruments)
     ]
     for part in parts:
         if part is not None:
-            _refuse_powers(part, formula)
-    left, right = _sides(parts[0], formula)
+            _refuse_misread(part, shown)
+    left, right = _sides(parts[0], shown)
     terms = [str(term) for term in right]
     if "1" not in terms:
-        raise UsageError(f"the formula {formula!r} removes the constant: every model here has one; leave out 0 or -1.")
+        raise UsageError(f"the formula {shown!r} removes the constant: every model here has one; leave out 0 or -1.")
     if terms == ["1"] and endogenous is None:
-        raise UsageError(f"the formula {formula!r} has no regressor: name at least one.")
+        raise UsageError(f"the formula {shown!r} has no regressor: name at least one.")
     if parts[1] is None or parts[2] is None:
-        return Equation(formula, left, right, None, None, tuple(shifts.values()))
-    bracket = [_bracket_side(part, formula) for part in parts[1:]]
-    return Equation(formula, left, right, bracket[0], bracket[1], tuple(shifts.values()))
+        equation = Equation(formula, left, right, None, None, tuple(shifts.values()))
+    else:
+        bracket = [_bracket_side(part, shown) for part in parts[1:]]
+        equation = Equation(formula, left, right, bracket[0], bracket[1], tuple(shifts.values()))
+    for side in equation.sides:
+        _refuse_literals(side, shown)
+    return equation
 
 
-def _split_bracket(formula: str) -> tuple[str, str | None, str | None]:
+SHOWN = 120  # characters of a formula in a message
+
+
+def _split_bracket(formula: str, shown: str) -> tuple[str, str | None, str | None]:
     """(formula without the bracket, endogenous variables, instruments), the last two None without a bracket."""
-    opening, closing = formula.count("["), formula.count("]")
-    if not opening and not closing:
+    plain = _blank_quotes(formula)
+    if "[" not in plain and "]" not in plain:
         return formula, None, None
-    found = re.fullmatch(r"([^\[\]]*~[^\[\]]*)\[([^\[\]~]+)~([^\[\]~]+)\]([^\[\]~]*)", formula)
+    found = re.fullmatch(r"([^\[\]]*~[^\[\]]*)\[([^\[\]~]+)~([^\[\]~]+)\]([^\[\]~]*)", plain)
     if found is None:
         raise UsageError(
-            f"the formula {formula!r} has brackets that cannot be read: expected one "
+            f"the formula {shown!r} has brackets that cannot be read: expected one "
             f"'[endogenous + endogenous ~ instrument + instrument]' on the right side."
         )
-    before, endogenous, instruments, after = found.groups()
+    before, endogenous, instruments, after = (formula[slice(*found.span(part))] for part in (1, 2, 3, 4))
     side = re.sub(r"\+\s*$", "", before.rstrip()) + after
     if side.rstrip().endswith("~"):
         side += " 1"
@@ -181,11 +189,21 @@ def first_line(error: Exception) -> str:
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
-def _refuse_powers(part: str, formula: str) -> None:
-    """Refuse `x**2`, `x^2` and `x/y` outside a function: formulas read them as crossings, x**2 as x itself."""
-    plain = re.sub("`[^`]*`", "name", part)  # names in backquotes may hold any sign
+def _refuse_misread(part: str, formula: str) -> None:
+    """Refuse what formulas read in another way than most people write it.
+
+    `x**2`, `x^2` and `x/y` cross variables, `x:x` is x, `y - x` leaves the term x out.
+    """
+    if "`1`" in part:
+        raise UsageError(
+            f"the formula {formula!r} has a variable called '1', the name of the constant: rename the column."
+        )
+    quoted = list(dict.fromkeys(re.findall("`[^`]*`", part)))
+    plain = re.sub("`[^`]*`", lambda found: f"quoted{quoted.index(found[0])}", part)  # they may hold any sign
     called: list[bool] = []  # for every open bracket, whether it belongs to a function
+    signs = []  # the text without the signs that stand inside functions
     for place, sign in enumerate(plain):
+        signs.append("_" if any(called) and sign in "+-~:*." else sign)
         if sign == "(":
             called.append(place > 0 and (plain[place - 1].isalnum() or plain[place - 1] == "_"))
         elif sign == ")" and called:
@@ -196,6 +214,58 @@ def _refuse_powers(part: str, formula: str) -> None:
                 f"the formula {formula!r} has {operator!r} outside a function, where it would cross variables, not "
                 f"compute: write I(x**2), I(x / y), or x:z for a product."
             )
+    outside = "".join(signs)
+    if re.search(r"(?<![\w.)])\.(?![\w.])", outside):
+        raise UsageError(f"the formula {formula!r} has a '.' by itself: name the regressors one by one.")
+    left, tilde, _ = outside.rpartition("~")
+    if tilde and "-" in left:
+        raise UsageError(
+            f"the formula {formula!r} has '-' on its left side, where it would leave out a term, not subtract: write "
+            f"I(y - x)."
+        )
+    for operand in re.split(r"[+~-]", outside):
+        factors = [factor.strip() for factor in re.split(r"[:*]", operand)]
+        twice = [factor for place, factor in enumerate(factors) if factor in factors[:place]]
+        if twice and twice[0].count("(") == twice[0].count(")"):
+            raise UsageError(
+                f"the formula {formula!r} crosses a variable with itself, which is the variable again, not its square: "
+                f"write I(x**2)."
+            )
+    _refuse_idle_minus(plain, outside, formula)
+
+
+def _refuse_idle_minus(plain: str, outside: str, formula: str) -> None:
+    """Refuse `x - z` where z is no term, so that leaving it out does nothing: a difference was meant."""
+    for found in re.finditer(r"-\s*([^-+~()]+)", outside):
+        term, rest = found[1].strip(), plain[: found.start()] + plain[found.end() :]
+        if term not in ("0", "1") and _terms(plain, formula) == _terms(rest, formula):
+            raise UsageError(
+                f"the formula {formula!r} leaves out a term with '-' that is not there: write I(x - z) for a "
+                f"difference."
+            )
+
+
+def _terms(text: str, formula: str) -> set[str]:
+    parsed = _parse(text, formula)
+    right = getattr(parsed, "rhs", parsed)
+    return {str(term) for term in right}
+
+
+def _refuse_literals(side: SimpleFormula, formula: str) -> None:
+    """Refuse `5:x`, which would scale x and call it x, and a column that has the name of the constant."""
+    for term in side:
+        for factor in term.factors:
+            method = factor.eval_method.value
+            if method == "literal" and factor.expr != "1":
+                raise UsageError(
+                    f"the formula {formula!r} has the number {factor.expr} outside a function: write "
+                    f"I({factor.expr} * x)."
+                )
+            if method == "lookup" and factor.expr in ("Intercept", "1"):
+                raise UsageError(
+                    f"the formula {formula!r} has a variable called {factor.expr!r}, the name of the constant: rename "
+                    f"the column."
+                )
 
 
 # --- lags, leads and differences ----------------------------------------------------------------------------------
@@ -334,8 +404,14 @@ def variables_of(expression: str) -> Iterator[tuple[str, bool]]:
     except SyntaxError:
         raise UsageError(f"the formula holds {expression!r}, which cannot be read: check its signs.") from None
     for node in ast.walk(tree):
+        text = isinstance(node, ast.Constant) and not isinstance(node.value, bool | int | float)
+        if text or isinstance(node, ast.JoinedStr):
+            raise UsageError(f"the formula holds {ast.unparse(node)} in {expression!r}: expected numbers and columns.")
         if isinstance(node, ast.Call):
-            calls.add(ast.unparse(node.func))
+            name = ast.unparse(node.func)
+            calls.add(name)
+            if name in (*FUNCTIONS, *BUILT_IN) and (len(node.args) != 1 or node.keywords):
+                raise UsageError(f"the formula holds {ast.unparse(node)}: expected {name} of one expression.")
         elif isinstance(node, ast.Name):
             names.add(node.id)
         elif isinstance(node, ast.Attribute | ast.Subscript | ast.Lambda):

@@ -89,8 +89,10 @@ class CovarianceOptions:
             ("ssc", self.ssc, CONVENTIONS),
             ("kernel", self.kernel, KERNELS),
         ):
-            if choice not in known:
+            if choice not in tuple(known):
                 raise UsageError(f"there is no {what} {choice!r}: choose among {', '.join(known)}.")
+        if not isinstance(self.small, bool | np.bool_):
+            raise UsageError(f"small is {self.small!r}: expected True or False.")
         whole = isinstance(self.lags, int | np.integer) and not isinstance(self.lags, bool)
         if self.lags is not None and (not whole or self.lags < 0):
             raise UsageError(f"lags={self.lags!r} is no number of periods: expected 0, 1, 2, ..., or None.")
@@ -218,7 +220,7 @@ def _of_clusters(
             listed = ", ".join(f"{name} {df:.3g}" for name, df in zip(slope_names, df_coef[-k:], strict=True))
             notes.append(f"degrees of freedom of t by Satterthwaite: {listed}")
     df = groups - 1 if preset.df_of_clusters or cov != "cluster" else rows.n - rows.rank - k
-    V, unfit = _without_lost(V, W, codes, slope_names, "cluster")
+    V, unfit = _without_lost(V, W, e, codes, slope_names, "cluster")
     return Inference(
         V=V,
         cov_type=f"{KINDS[cov]}, {clusters}",
@@ -322,7 +324,7 @@ def _of_lags(
     if options.cov == "driscoll-kraay" and periods < FEW_PERIODS:
         notes.append(f"{periods} periods are few for Driscoll-Kraay, which relies on many: compare cov='cluster'")
     periods_of = [rows.time] if options.cov == "driscoll-kraay" else []
-    V, unfit = _without_lost(V, W, periods_of, slope_names, rows.names[1])
+    V, unfit = _without_lost(V, W, e, periods_of, slope_names, rows.names[1])
     return Inference(
         V=V,
         cov_type=f"{KINDS[options.cov]}, {options.kernel} kernel, lags 0..{lags} of {rows.names[1]}",
@@ -353,10 +355,18 @@ def _lag_factor(rows: Rows, options: CovarianceOptions, k: int, periods: int) ->
     return factor, f"small-sample factor {formula} = {factor:.6g} with K = {K} (ssc={options.ssc!r})", df
 
 
+# Share of a classical variance below which a clustered one is rounding: that of sums which cancel comes out near 1e-30.
+CANCELLED = 1e-20
+
+
 def _without_lost(
-    V: np.ndarray, W: np.ndarray, codes: list[np.ndarray], slope_names: tuple[str, ...], what: str
+    V: np.ndarray, W: np.ndarray, e: np.ndarray, codes: list[np.ndarray], slope_names: tuple[str, ...], what: str
 ) -> tuple[np.ndarray, list[str]]:
-    """NaN for coefficients that vary in one cluster or period only or have a negative variance, and notes."""
+    """NaN for coefficients that the formula cannot judge, and notes.
+
+    They vary in one cluster or period only, have a negative variance, or scores that sum to zero in every cluster, as
+    with two clusters and effects of what is not nested in them.
+    """
     names = (*["the constant"] * (W.shape[1] - len(slope_names)), *slope_names)
     V = V.copy()
     own = np.diag(V) * (W**2).sum(axis=0)  # in one unit for all
@@ -366,10 +376,18 @@ def _without_lost(
     for code in codes:
         lost |= covariance.in_one_cluster(W, code)
     negative = ~lost & (np.diag(V) < 0)
-    V[lost | negative, :] = V[:, lost | negative] = np.nan
-    notes = [
-        f"no clustered standard error of {name}: it varies in one {what} only" for name in compress(names, lost)
-    ] + [f"no standard error of {name}: its variance is estimated below zero" for name in compress(names, negative)]
+    cancelled = ~lost & ~negative & (np.diag(V) <= CANCELLED * np.diag(covariance.classical(W, e, e.size)))
+    cancelled[: W.shape[1] - len(slope_names)] = False
+    unknown = lost | negative | cancelled
+    V[unknown, :] = V[:, unknown] = np.nan
+    notes = [f"no clustered standard error of {name}: it varies in one {what} only" for name in compress(names, lost)]
+    notes += [
+        f"no standard error of {name}: its variance is estimated below zero" for name in compress(names, negative)
+    ]
+    notes += [
+        f"no standard error of {name}: its scores sum to zero in every {what}, which are too few for these effects"
+        for name in compress(names, cancelled)
+    ]
     block = V[-len(slope_names) :, -len(slope_names) :]
     return V, notes if np.isnan(block).any() else [*notes, *_singular(block)]
 

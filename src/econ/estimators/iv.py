@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from econ.estimators.regression import (
     at_origin,
     effect_values,
     group_sizes,
+    model_name,
     model_test,
     refuse_exact_fit,
     rsquareds,
@@ -59,10 +61,17 @@ def liml(
     sdofminus: int = 0,
 ) -> Estimate:
     """Limited-information maximum likelihood, or Fuller's estimator with its constant `fuller`, usually 1 or 4."""
-    if not fuller >= 0:
+    if isinstance(fuller, bool) or not isinstance(fuller, Real) or not 0 <= fuller < float("inf"):
         raise UsageError(f"fuller is {fuller!r}: expected 0 for LIML, or a positive constant such as 1.")
     problem = _Problem.of(sample, options, effects, dofminus, sdofminus)
-    fit = arrays.liml(*problem.columns, fuller=fuller, absorbed=problem.errors.absorbed + dofminus)
+    absorbed = problem.errors.absorbed + dofminus
+    free = problem.rows.n - problem.X1.shape[1] - problem.net.instruments.shape[1] - absorbed
+    if fuller >= free:
+        raise UsageError(
+            f"fuller is {fuller:g}, and the first stages have {free:,} degrees of freedom: expected less, usually 1 "
+            f"or 4."
+        )
+    fit = arrays.liml(*problem.columns, fuller=fuller, absorbed=absorbed)
     name, table = (f"Fuller({fuller:g})", "fuller") if fuller else ("LIML", "liml")
     return problem.estimate(fit, name, table, orthogonality)
 
@@ -78,8 +87,13 @@ def gmm_iv(
     sdofminus: int = 0,
 ) -> Estimate:
     """Efficient GMM of one equation, in two steps from 2SLS or continuously updated ("cue"); weights go by `cov`."""
-    if steps not in (2, "cue"):
+    if isinstance(steps, bool) or not isinstance(steps, int | str) or steps not in (2, "cue"):
         raise UsageError(f"steps is {steps!r}: expected 2 or 'cue'.")
+    if options.cov in ("hc2", "hc3", "cr2", "cr3", "pcse"):
+        raise UsageError(
+            f"cov={options.cov!r} has no meaning for estimator='gmm-iv', whose weights are the inverse of a covariance "
+            f"of moments: choose among classical, hc0, hc1, cluster, driscoll-kraay, newey-west."
+        )
     problem = _Problem.of(sample, options, effects, dofminus, sdofminus)
     name = "two-step GMM" if steps == 2 else "continuously updated GMM"
     return problem.estimate(arrays.gmm(*problem.columns, problem.errors, steps), name, "gmm", orthogonality)
@@ -122,7 +136,14 @@ class _Problem:
         for name, value in (("dofminus", dofminus), ("sdofminus", sdofminus)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise UsageError(f"{name} is {value!r}: expected a whole number of coefficients, 0 or more.")
-        return cls(take_effects(sample, effects, options.ssc), options, effects, dofminus, sdofminus)
+        net = take_effects(sample, effects, options.ssc)
+        coefficients = net.rank + net.exogenous.shape[1] + net.endogenous.shape[1]
+        if net.sample.n - coefficients - dofminus - sdofminus <= 0:
+            raise UsageError(
+                f"dofminus={dofminus} and sdofminus={sdofminus} leave no degree of freedom of {net.sample.n:,} rows "
+                f"and {coefficients:,} coefficients: expected less than {net.sample.n - coefficients:,} together."
+            )
+        return cls(net, options, effects, dofminus, sdofminus)
 
     @property
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -184,7 +205,7 @@ class _Problem:
         labels = ["Intercept", *slopes]
         V = at_origin(net, found.V)
         rank = weak.rank_tests(self.X1, net.endogenous, net.instruments, self.errors)
-        tests = {} if overall is None else {"f_model": overall}
+        tests = {} if overall is None else {model_name(overall): overall}
         tests |= self._tests(fit, rank, orthogonality)
         heading = EFFECTS[self.effects][2]
         return Estimate(
@@ -257,7 +278,7 @@ class _Problem:
                 tests["hansen"] = arrays.overidentification(*self.columns, errors, fit)
         tests["endogeneity"] = arrays.endogeneity(*self.columns, errors)
         if orthogonality:
-            wanted = [orthogonality] if isinstance(orthogonality, str) else list(orthogonality)
+            wanted = [orthogonality] if isinstance(orthogonality, str | int | float) else list(orthogonality)
             known = [*self.names.instruments, *self.names.exogenous]
             strange = [name for name in wanted if name not in known]
             if strange:
@@ -272,6 +293,8 @@ class _Problem:
 
 def _columns_of(est: Estimate) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], arrays.Errors]:
     """Columns of an estimate with instruments, net of its effects, and its errors."""
+    if not isinstance(est, Estimate):
+        raise UsageError(f"found {est!r:.60}: expected an estimate, what econ.fit returns.")
     design = est.design
     if design is None or design.Z is None or design.errors is None:
         raise UsageError(f"{est.model} has no instruments: fit with estimator='iv', 'liml' or 'gmm-iv' first.")
@@ -305,7 +328,12 @@ def anderson_rubin_set(est: Estimate, level: float = 0.95) -> weak.ConfidenceSet
 def anderson_rubin(est: Estimate, values: float | Sequence[float] = 0.0) -> Test:
     """F test that the endogenous coefficients are `values`, in the formula's order; valid with weak instruments."""
     columns, errors = _columns_of(est)
-    wanted = np.asarray(values, float)
+    try:
+        wanted = np.asarray(values, float)
+    except (TypeError, ValueError):
+        raise UsageError(f"values are {values!r}: expected one number for each endogenous variable.") from None
+    if not np.isfinite(wanted).all():
+        raise UsageError(f"values are {values!r}: expected finite numbers.")
     if wanted.ndim and wanted.size != columns[2].shape[1]:
         raise UsageError(
             f"there are {wanted.size} values for {columns[2].shape[1]} endogenous variables: give one number each."

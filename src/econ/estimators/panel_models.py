@@ -18,12 +18,13 @@ from econ.estimators.regression import (
     Net,
     group_sizes,
     least_squares,
+    model_name,
     model_test,
     refuse_exact_fit,
     take_effects,
 )
-from econ.estimators.sample import Block, Sample
-from econ.estimators.within import absorb, split_columns
+from econ.estimators.sample import ORDER_OF_TIMES, Block, Sample
+from econ.estimators.within import COLLINEAR, absorb, split_columns
 
 
 def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) -> Estimate:
@@ -33,6 +34,8 @@ def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) ->
             f"cov={options.cov!r} has no meaning for estimator='between', which has one row an entity: choose among "
             f"classical, hc0, hc1, hc2, hc3."
         )
+    if not isinstance(wls, bool):
+        raise UsageError(f"wls is {wls!r}: expected True or False.")
     net = take_effects(sample, "none", options.ssc)
     sample = net.sample
     X, names = sample.exogenous.values, sample.exogenous.names
@@ -64,7 +67,14 @@ def fd(sample: Sample, options: CovarianceOptions) -> Estimate:
     """Least squares on changes between consecutive periods, without a constant; for one with, write D.y ~ D.x."""
     net = take_effects(sample, "none", options.ssc)
     sample = net.sample
+    if not sample.calendar:
+        sample = sample.noted(ORDER_OF_TIMES.format(sample.time_name))
     y, X, now, _ = random.first_differences(sample.y, sample.exogenous.values, sample.entity, sample.tick)
+    if np.linalg.norm(y) <= COLLINEAR * np.linalg.norm(sample.y[now]):
+        raise EstimationError(
+            f"{sample.dependent!r} never changes between consecutive periods: there is nothing to explain; check the "
+            f"column, or use another estimator."
+        )
     kept, still, collinear = split_columns(sample.exogenous.values[now], X)
     names = sample.exogenous.names
     notes = [f"{names[j]} dropped: it never changes between consecutive periods" for j in still]
@@ -208,7 +218,7 @@ def _estimate(
     found = covariance_of(W, e, rows, options, [names[j] for j in slopes])
     df = None if normal else found.df_resid
     overall = model_test(b[slopes], found.V[np.ix_(slopes, slopes)], df)
-    tests: dict[str, Test] = {} if overall is None else {"f_model" if df is not None else "chi2_model": overall}
+    tests: dict[str, Test] = {} if overall is None else {model_name(overall): overall}
     intercept = b[0] if len(slopes) < len(names) else 0.0
     return Estimate(
         model=model,

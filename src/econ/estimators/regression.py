@@ -87,7 +87,7 @@ class Net:
 
 def take_effects(sample: Sample, effects: str, ssc: str) -> Net:
     """Absorb effects; singletons are dropped where the preset does, columns without own variation always."""
-    if effects not in EFFECTS:
+    if effects not in tuple(EFFECTS):
         raise UsageError(f"there are no effects {effects!r}: choose among {', '.join(list(EFFECTS)[1:])}.")
     by_entity, by_time, _ = EFFECTS[effects]
     if by_entity or by_time:
@@ -158,6 +158,11 @@ def _estimable(sample: Sample, net, root: np.ndarray, effects: tuple[str, ...]) 
     ]
     if not kept[0] and not kept[1]:
         raise EstimationError(f"no regressor is left ({'; '.join(notes)}): use other regressors or fewer effects.")
+    if len(endogenous) and not kept[1]:
+        raise EstimationError(
+            f"no endogenous variable is left ({'; '.join(notes)}): take out what they repeat, or use an estimator "
+            f"without instruments."
+        )
     if len(instruments):
         first = len(kept[0])
         both = _kept(
@@ -319,6 +324,11 @@ def model_test(b: np.ndarray, V: np.ndarray, df: float | None, null: str = "all 
     t = b / se
     wald = float(t @ np.linalg.solve(correlation, t))
     return Test(wald, (k,), null) if df is None else Test(wald / k, (k, df), null)
+
+
+def model_name(test: Test) -> str:
+    """What the test of all slopes is called among the tests of an estimate."""
+    return "f_model" if test.law == "F" else "chi2_model"
 
 
 NO_MODEL_TEST = "no F test of the slopes: their covariance is singular, clusters are too few or too alike"

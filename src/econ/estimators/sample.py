@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,6 +13,9 @@ from econ.estimators import formula as formulas
 from econ.estimators.design import Rows
 from econ.estimators.formula import FUNCTIONS, Equation, Shift
 from econ.frames import codes, numeric, offenders, refuse_duplicates, refuse_negative, require_columns
+
+# What to say of a time column without whole numbers, where consecutive periods matter.
+ORDER_OF_TIMES = "{} holds no whole numbers: its values count as consecutive periods, gaps between them are not seen"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class Sample:
         Codes into those levels.
     tick : (n,) int
         Whole periods since the first one, gaps kept; the codes of the times where these are no whole numbers.
+    calendar : bool
+        Whether `tick` are whole periods; where it is False gaps do not show.
     clusters : tuple of (str, (n,) int)
         Columns of clusters and their codes.
     weight : (n,) float or None
@@ -77,6 +82,7 @@ class Sample:
     weight: np.ndarray | None
     index: pd.Index
     notes: tuple[str, ...] = field(default=())
+    calendar: bool = True
 
     @property
     def n(self) -> int:
@@ -147,16 +153,26 @@ def draw_sample(
     step: int = 1,
 ) -> Sample:
     """Evaluate `formula` on the rows of `df` that have all it needs; see `econ.fit` for what is refused."""
+    if not isinstance(df, pd.DataFrame):
+        raise UsageError(
+            f"the panel is a {type(df).__name__}: expected a pandas DataFrame, one row an entity and time."
+        )
+    for what, name in (("entity", entity), ("time", time), ("weights", weights), *(("cluster", c) for c in clusters)):
+        if name is not None and not isinstance(name, str):
+            raise UsageError(f"{what} is {name!r:.60}, no text: expected the name of a column, such as 'province'.")
     equation = formulas.read(formula, [str(name) for name in df.columns])
     if entity is not None and entity == time:
         raise UsageError(f"entity and time are both {entity!r}: name two columns.")
+    _refuse_index(df, [key for key in (entity, time) if key is not None])
+    if not _is_whole(step) or step < 1:
+        raise UsageError(f"step is {step!r}: expected the whole number of time units between two periods, such as 1.")
     shifted = {shift.name for shift in equation.shifts}
     variables: dict[str, bool] = {}
     for side in equation.sides:
         variables |= {name: category for name, category in formulas.variables(side) if name not in shifted}
     keys = [key for key in (entity, time) if key is not None]
     made_from = [name for shift in equation.shifts for name in _inputs(shift, df, shifted)]
-    others = [*clusters, *([weights] if weights else [])]
+    others = [*clusters, *([weights] if weights is not None else [])]
     require_columns(df, dict.fromkeys([*keys, *others, *variables, *made_from]), "the panel")
     if df.empty:
         raise BadInputError("the panel has no rows: expected one for each entity and time.")
@@ -164,23 +180,28 @@ def draw_sample(
         codes(df, key)
     if len(keys) == 2:
         refuse_duplicates(df, keys, "the panel")
-    data = pd.DataFrame(
-        {name: df[name] if category else numeric(df, name, keys) for name, category in variables.items()},
-        index=df.index,
-    )
-    data = data.assign(**_shifts(df, equation, entity, time, step))
-    needed = data.assign(**{f"{name} (clusters)": df[name] for name in clusters})
+    columns = {name: df[name] if category else numeric(df, name, keys) for name, category in variables.items()}
+    columns |= _shifts(df, equation, entity, time, step)
+    data = pd.DataFrame(columns, index=df.index)
+    needed = columns | {f"{name} (clusters)": df[name] for name in clusters}
     if weights is not None:
         weight = numeric(df, weights, keys)
         refuse_negative(df, weights, weight, keys)
-        needed[weights] = np.where(weight > 0, weight, np.nan)
-    complete, notes = _complete(needed)
+        _refuse_extreme(df, {weights: weight}, keys)
+        zeros = " (missing or 0)" if (weight == 0).any() else ""
+        needed[f"{weights} (weights){zeros}"] = np.where(weight > 0, weight, np.nan)
+    complete, notes = _complete(pd.DataFrame(needed, index=df.index))
     data, present = data[complete], df[complete]
+    for name, category in variables.items():
+        if category and isinstance(data[name].dtype, pd.CategoricalDtype):
+            data = data.assign(**{name: data[name].cat.remove_unused_categories()})
     blocks = _evaluate(equation, data, present[keys], keys)
     left = blocks[0]
-    entity_code, entities = codes(present, entity) if entity else (np.arange(len(present)), pd.RangeIndex(len(present)))
-    time_code, times = codes(present, time) if time else (np.zeros(len(present), int), pd.RangeIndex(1))
-    empty = Block((), np.empty((len(present), 0)))
+    n = len(present)
+    entity_code, entities = (np.arange(n), pd.RangeIndex(n)) if entity is None else codes(present, entity)
+    time_code, times = (np.zeros(n, int), pd.RangeIndex(1)) if time is None else codes(present, time)
+    tick, calendar = _ticks(present, time, time_code, step)
+    empty = Block((), np.empty((n, 0)))
     return Sample(
         formula=formula,
         dependent=left.names[0],
@@ -188,10 +209,11 @@ def draw_sample(
         exogenous=blocks[1],
         endogenous=blocks[2] if len(blocks) > 2 else empty,
         instruments=blocks[3] if len(blocks) > 2 else empty,
-        keys={entity or "row": entities, time or "time": times},
+        keys={"row" if entity is None else entity: entities, "time" if time is None else time: times},
         entity=entity_code,
         time=time_code,
-        tick=_ticks(present, time, time_code, step),
+        tick=tick,
+        calendar=calendar,
         clusters=tuple((name, codes(present, name)[0]) for name in clusters),
         weight=None if weights is None else _scaled(weight[complete]),
         index=present.index,
@@ -213,14 +235,53 @@ def _complete(needed: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
     return complete, (f"{(~complete).sum():,} of {len(needed):,} rows left out, values missing: {counts}",)
 
 
-def _ticks(present: pd.DataFrame, time: str | None, code: np.ndarray, step: int) -> np.ndarray:
-    """(n,) periods since the first; the codes where times are no whole steps, so that gaps cannot be known."""
+def _ticks(present: pd.DataFrame, time: str | None, code: np.ndarray, step: int) -> tuple[np.ndarray, bool]:
+    """(n,) periods since the first, and whether they are the calendar's; else the codes, where gaps do not show."""
     if time is None or not pd.api.types.is_numeric_dtype(present[time]):
-        return code
+        return code, False
     when = present[time].to_numpy(float)
     since = when - when.min()
     whole = since / step
-    return whole.astype(np.int64) if (whole == np.floor(whole)).all() else code
+    if (whole == np.floor(whole)).all():
+        return whole.astype(np.int64), True
+    if step != 1:
+        raise BadInputError(
+            f"column {time!r} has times that are not whole steps of {step} after {when.min():g}: give the step that "
+            f"the panel is kept in."
+        )
+    return code, False
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
+def _refuse_index(df: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Keys that are levels of the index, not columns."""
+    hidden = [key for key in keys if key in df.index.names and key not in df.columns]
+    if hidden:
+        raise BadInputError(
+            f"{' and '.join(map(repr, hidden))} stand{'s' * (len(hidden) == 1)} in the index of the panel, expected "
+            f"columns: pass df.reset_index()."
+        )
+
+
+# Squares of products of two numbers of this size, and sums of a million of them, are still within 1e-300 to 1e300.
+LARGEST, SMALLEST = 1e60, 1e-60
+
+
+def _refuse_extreme(shown: pd.DataFrame, columns: Mapping[str, np.ndarray], keys: Sequence[str]) -> None:
+    """Raise BadInputError for columns whose squares floating-point numbers cannot hold."""
+    for name, values in columns.items():
+        size = np.abs(values)
+        size[np.isnan(size)] = 0
+        largest = size.max(initial=0)
+        if largest > LARGEST or 0 < largest < SMALLEST:
+            where = offenders(shown, size == largest, keys)
+            raise BadInputError(
+                f"{name!r} has {largest:.3g} as its largest size ({where}), whose square is out of the range of "
+                f"numbers: expected sizes between {SMALLEST:g} and {LARGEST:g}; change its unit."
+            )
 
 
 # --- lags, leads and differences ----------------------------------------------------------------------------------
@@ -297,15 +358,18 @@ def _evaluate(equation: Equation, data: pd.DataFrame, shown: pd.DataFrame, keys:
             raise UsageError(
                 f"the left side of the formula gives {matrix.shape[1]} columns: expected one number a row."
             )
-        for term, values in matrix.items():
-            undefined = ~np.isfinite(values.to_numpy(float))
+        values = {term.replace("`", ""): column.to_numpy(float) for term, column in matrix.items()}
+        for term, column in values.items():
+            undefined = ~np.isfinite(column)
             if undefined.any():
                 raise BadInputError(
                     f"{term} is not a finite number in {undefined.sum():,} of {undefined.size:,} rows "
-                    f"({offenders(shown, undefined, keys)}): a logarithm needs values > 0, a ratio a divisor other "
-                    f"than 0."
+                    f"({offenders(shown, undefined, keys)}): {_why_undefined(term)}."
                 )
-        blocks.append(Block(tuple(matrix.columns), matrix.to_numpy(float)))
+        _refuse_extreme(shown, values, keys)
+        blocks.append(
+            Block(tuple(values), np.column_stack(list(values.values())) if values else matrix.to_numpy(float))
+        )
     names = [name for block in blocks[1:] for name in block.names]
     twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
     if twice is not None:
@@ -313,3 +377,20 @@ def _evaluate(equation: Equation, data: pd.DataFrame, shown: pd.DataFrame, keys:
             f"{twice!r} stands in two places of the formula: expected it once, on one side of the bracket."
         )
     return blocks
+
+
+# sign in a term -> what it needs to be a number
+NEEDS = {
+    "ln(": "a logarithm needs values > 0",
+    "log": "a logarithm needs values > 0",
+    "sqrt(": "a root needs values >= 0",
+    "exp(": "an exponential needs values below 700",
+    "minmax(": "minmax needs values that differ",
+    "/": "a ratio needs a divisor other than 0",
+    "**": "a power must not leave the range of numbers",
+}
+
+
+def _why_undefined(term: str) -> str:
+    needs = dict.fromkeys(need for sign, need in NEEDS.items() if sign in term)
+    return ", ".join(needs) or "its numbers leave the range that can be held; change their units"

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from econ.errors import UsageError
 from econ.estimators.design import Design
 from econ.estimators.estimate import Estimate
 from econ.estimators.inference import CovarianceOptions, covariance_of
@@ -25,6 +26,7 @@ from econ.estimators.regression import (
     effects_tests,
     gaussian_loglik,
     group_sizes,
+    model_name,
     model_test,
     refuse_exact_fit,
     rsquareds,
@@ -41,6 +43,8 @@ def pooled(sample: Sample, options: CovarianceOptions) -> Estimate:
 
 def fe(sample: Sample, options: CovarianceOptions, *, effects: str = "twoway") -> Estimate:
     """Least squares with entity effects, time effects or both; Stata's `xtreg, fe`.  The panel may be unbalanced."""
+    if effects == "none":
+        raise UsageError("effects='none' leaves nothing fixed: use estimator='pooled', or entity, time, twoway.")
     return _fit(take_effects(sample, effects, options.ssc), EFFECTS[effects][2], options)
 
 
@@ -69,7 +73,7 @@ def _fit(net: Net, model: str, options: CovarianceOptions) -> Estimate:
         n_coefs=k + net.rank,
         loglik=gaussian_loglik(e, net.root),
         rsquareds=rsquareds(net, b, e),
-        tests=tests if overall is None else {"f_model": overall, **tests},
+        tests=tests if overall is None else {model_name(overall): overall, **tests},
         effects=net.effects,
         groups=group_sizes(sample),
         notes=(*sample.notes, *found.notes, *([NO_MODEL_TEST] if overall is None else [])),
@@ -92,7 +96,9 @@ def _coefficients(net: Net) -> np.ndarray:
 
     sample = net.sample
     scale = np.linalg.norm(net.exogenous, axis=0)
-    index = pd.MultiIndex.from_arrays([sample.entity, sample.time], names=["entity", "time"])
+    # without effects who stands where does not matter, and without a time column an entity has many rows of one time
+    entity = sample.entity if net.effects else np.arange(sample.n)
+    index = pd.MultiIndex.from_arrays([entity, sample.time], names=["entity", "time"])
     y = pd.DataFrame({"y": sample.y - sample.y.mean()}, index)
     values = sample.exogenous.values
     X = pd.DataFrame((values - values.mean(axis=0)) / scale, index)

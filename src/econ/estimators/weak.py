@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -298,7 +299,7 @@ def anderson_rubin_set(
             f"there are {X2.shape[1]} endogenous regressors: the set is computed for one; test points of several with "
             f"anderson_rubin."
         )
-    if not 0 < level < 1:
+    if not (isinstance(level, Real) and 0 < level < 1):
         raise UsageError(f"the confidence level is {level}: expected a number between 0 and 1, such as 0.95.")
     n, l2 = Z2.shape
     count = X1.shape[1] + l2
