@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from numbers import Real
-from textwrap import wrap
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -280,7 +280,7 @@ class Estimate:
         """The whole result as text, laid out as Stata does."""
         table = self._table(level)
         width = len(table[0])
-        kind = [f"{line:>{width}}" for line in wrap(f"(Std. err. {self.cov_type})", width)]
+        kind = [f"{line:>{width}}" for line in _wrapped(f"(Std. err. {self.cov_type})", width)]
         lines = [*self._head(width), "", *kind, *table, *self._below(width)]
         return "\n".join(line.rstrip() for line in lines)
 
@@ -306,7 +306,7 @@ class Estimate:
         names, column = max(len(name) for name, _ in right), max(40, *(len(text) + 2 for text in left))
         values = [f"{name:<{names}} = {value:>10}" for name, value in right]
         pairs = zip_longest(left, values, fillvalue="")
-        return [*wrap(self.formula, width, subsequent_indent="    "), "", *(f"{a:<{column}}{b}" for a, b in pairs)]
+        return [*_wrapped(self.formula, width), "", *(f"{a:<{column}}{b}" for a, b in pairs)]
 
     def _table(self, level: float) -> list[str]:
         frame = self.to_frame(level)
@@ -343,7 +343,7 @@ class Estimate:
         texts = [f"{name}: {test}" for name, test in self.tests.items() if name not in ("f_model", "chi2_model")]
         texts += [f"R-squared {name}: {formulas[name]}" for name in self.rsquareds]
         texts += [f"Note: {note}" for note in self.notes]
-        return [*lines, *(line for text in texts for line in wrap(text, width, subsequent_indent="  "))]
+        return [*lines, *(line for text in texts for line in _wrapped(text, width))]
 
     def to_dict(self) -> dict:
         """Everything in plain Python types, for JSON; what is not defined is None."""
@@ -387,6 +387,12 @@ class Estimate:
             "valid": self.valid,
             "notes": list(self.notes),
         }
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, those after the first moved in; words stay whole."""
+    lines = TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    return lines.wrap(text)
 
 
 def _plain(value):
