@@ -682,6 +682,8 @@ def test_results_read_well_and_go_through_json(data, estimator):
             assert name in ("f_model", "chi2_model") or f"{name}: {test}" in text
         model = est.tests.get("f_model") or est.tests.get("chi2_model")
         assert ("Wald chi2(" in text) == (model is not None and model.law == "chi2")
+        satterthwaite = [note for note in est.notes if "Satterthwaite" in note]
+        assert all((est.coefficient_df is None) == ("p-values here take" in note) for note in satterthwaite)
         for name, value in est.components.items():
             assert f"{name} | {value:.5g}" in text
         back = json.loads(json.dumps(est.to_dict(), allow_nan=False))
