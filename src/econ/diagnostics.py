@@ -325,7 +325,8 @@ def _restriction(text: str, names: list[str]) -> tuple[np.ndarray, float]:
     number = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
     known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     term = re.compile(
-        rf"\s*(?P<sign>[+-]?)\s*(?:(?:(?P<factor>{number})\s*\*\s*)?(?P<name>{known})|(?P<number>{number}))\s*(?=$|[=+-])"
+        rf"\s*(?P<sign>[+-]?)\s*(?:(?P<alone>{known})|(?:(?P<factor>{number})\s*\*\s*)(?P<name>{known})"
+        rf"|(?P<number>{number}))\s*(?=$|[=+-])"
     )
     row, value = np.zeros(len(names)), 0.0
     side, place, first = 1, 0, True
@@ -337,10 +338,11 @@ def _restriction(text: str, names: list[str]) -> tuple[np.ndarray, float]:
                 f"'2*a' or '1', joined by + and - with one '=', of {', '.join(names)}."
             )
         sign = side * (-1 if found["sign"] == "-" else 1)
-        if found["name"] is None:
+        name = found["alone"] or found["name"]
+        if name is None:
             value -= sign * float(found["number"])
         else:
-            row[names.index(found["name"])] += sign * float(found["factor"] or 1)
+            row[names.index(name)] += sign * float(found["factor"] or 1)
         place, first = found.end(), False
         if side == 1 and text[place : place + 1] == "=":
             side, place, first = -1, place + 1, True
@@ -569,7 +571,7 @@ def _not_nested(big: Estimate, small: Estimate) -> str | None:
     shown = dict(zip(("entity", "time"), rows.names, strict=True))
     names = [*map(repr, b.names)]
     for effect, block in zip(more, dummies, strict=True):
-        names += [f"the effects of {shown[effect]}"] * block.shape[1]
+        names += [f"the effect of {shown[effect]}"] * block.shape[1]
     X = np.column_stack([a.X, b.X[back], *dummies])
     root = 1.0 if rows.weight is None else np.sqrt(rows.weight)[:, None]
     entity = rows.entity if "entity" in rows.absorbed else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from inspect import signature
 from pathlib import Path
 
 from econ.errors import UsageError
@@ -65,7 +66,7 @@ def add_regress(steps) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="option of one estimator, such as fuller=1, steps=cue, variant=plm, draws=9999",
+        help="option of one estimator, such as fuller=1, steps=cue, variant=plm, draws=9999, orthogonality=z1,z2",
     )
     step.add_argument(
         "--hausman", action="store_true", help="compare the first estimator with the second, as fe with re"
@@ -100,6 +101,12 @@ def run_regress(args: argparse.Namespace) -> None:
     if args.hausman and len(args.estimator) != 2:
         raise UsageError(f"--hausman compares two estimators, found {len(args.estimator)}: pass --estimator fe re.")
     options = dict(_option(text) for text in args.option)
+    own = [name for name in options if name in signature(fit).parameters]
+    if own:
+        raise UsageError(
+            f"--option names {own[0]!r}, which the command has an argument for: see econ regress --help; --option is "
+            f"for options of one estimator, such as fuller=1."
+        )
     panel = read_table(args.panel, (args.entity, *(args.cluster or ())))
     clustered = [cov == "wild" or cov in OF_CLUSTERS for cov in args.cov]
     estimates = [
@@ -150,10 +157,12 @@ def run_regress(args: argparse.Namespace) -> None:
 
 
 def _option(text: str) -> tuple[str, object]:
-    """NAME=VALUE, the value a number where it reads as one."""
+    """NAME=VALUE, the value a number where it reads as one, a list where it has commas."""
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise UsageError(f"--option is {text!r}: expected NAME=VALUE, such as fuller=1.")
+    if "," in value:
+        return name, [part.strip() for part in value.split(",")]
     for kind in (int, float):
         try:
             return name, kind(value)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from numbers import Real
-from textwrap import wrap
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,8 @@ R2_FORMULAS = {
     "between": "corr(xbar_group b, ybar_group)^2, one point a group",
     "overall": "corr(x b, y)^2",
     "lsdv": "1 - S e^2 / S (y - ybar)^2, every effect being a dummy: Stata's areg",
-    "transformed": "1 - S e*^2 / S (y* - y*bar)^2 of the quasi-demeaned regression: plm's R2 of random effects",
+    "transformed": "1 - S e*^2 / S (y* - y*bar)^2 of the quasi-demeaned regression: plm's R2 of random effects, "
+    "which depends on the origin of y where the panel is unbalanced",
     "differences": "1 - S e^2 / S (D.y)^2, no constant",
     "net": "1 - S e^2 / S y_net^2, y_net = y net of all effects: reghdfe's and fixest's within R2",
 }
@@ -280,7 +281,7 @@ class Estimate:
         """The whole result as text, laid out as Stata does."""
         table = self._table(level)
         width = len(table[0])
-        kind = [f"{line:>{width}}" for line in wrap(f"(Std. err. {self.cov_type})", width)]
+        kind = [f"{line:>{width}}" for line in _wrapped(f"(Std. err. {self.cov_type})", width)]
         lines = [*self._head(width), "", *kind, *table, *self._below(width)]
         return "\n".join(line.rstrip() for line in lines)
 
@@ -306,7 +307,7 @@ class Estimate:
         names, column = max(len(name) for name, _ in right), max(40, *(len(text) + 2 for text in left))
         values = [f"{name:<{names}} = {value:>10}" for name, value in right]
         pairs = zip_longest(left, values, fillvalue="")
-        return [*wrap(self.formula, width, subsequent_indent="    "), "", *(f"{a:<{column}}{b}" for a, b in pairs)]
+        return [*_wrapped(self.formula, width), "", *(f"{a:<{column}}{b}" for a, b in pairs)]
 
     def _table(self, level: float) -> list[str]:
         frame = self.to_frame(level)
@@ -343,7 +344,7 @@ class Estimate:
         texts = [f"{name}: {test}" for name, test in self.tests.items() if name not in ("f_model", "chi2_model")]
         texts += [f"R-squared {name}: {formulas[name]}" for name in self.rsquareds]
         texts += [f"Note: {note}" for note in self.notes]
-        return [*lines, *(line for text in texts for line in wrap(text, width, subsequent_indent="  "))]
+        return [*lines, *(line for text in texts for line in _wrapped(text, width))]
 
     def to_dict(self) -> dict:
         """Everything in plain Python types, for JSON; what is not defined is None."""
@@ -387,6 +388,12 @@ class Estimate:
             "valid": self.valid,
             "notes": list(self.notes),
         }
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most `width` characters, those after the first moved in; words stay whole."""
+    lines = TextWrapper(width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+    return lines.wrap(text)
 
 
 def _plain(value):

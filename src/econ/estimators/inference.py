@@ -218,7 +218,7 @@ def _of_clusters(
         if cov == "cr2" and options.small:
             df_coef = covariance.satterthwaite(W, rows, codes[0])
             listed = ", ".join(f"{name} {df:.3g}" for name, df in zip(slope_names, df_coef[-k:], strict=True))
-            notes.append(f"degrees of freedom of t by Satterthwaite: {listed}")
+            notes.append(f"{SATTERTHWAITE}: {listed}")
     df = groups - 1 if preset.df_of_clusters or cov != "cluster" else rows.n - rows.rank - k
     V, unfit = _without_lost(V, W, e, codes, slope_names, "cluster")
     return Inference(
@@ -267,6 +267,14 @@ def _cluster_factor(rows: Rows, options: CovarianceOptions, k: int, groups: int)
         f"small-sample factor G/(G - 1) (N - 1)/(N - K) = {groups}/{groups - 1} x {rows.n - 1}/{rows.n - K} = "
         f"{factor:.6g} with K = {K} (ssc={options.ssc!r}, {preset.meaning})"
     )
+
+
+SATTERTHWAITE = "degrees of freedom of t by Satterthwaite"
+
+
+def with_other_law(notes: tuple[str, ...], law: str) -> tuple[str, ...]:
+    """Notes of an estimate whose p-values do not take Satterthwaite's degrees of freedom, but `law`."""
+    return tuple(f"{note}; p-values here take {law}" if note.startswith(SATTERTHWAITE) else note for note in notes)
 
 
 def _levels(rows: Rows) -> dict[str, int]:

@@ -18,7 +18,7 @@ from econ.estimators import instruments as arrays
 from econ.estimators import weak
 from econ.estimators.design import Design
 from econ.estimators.estimate import Estimate, Test
-from econ.estimators.inference import CovarianceOptions, Inference, covariance_of
+from econ.estimators.inference import CovarianceOptions, Inference, covariance_of, with_other_law
 from econ.estimators.regression import (
     EFFECTS,
     NO_MODEL_TEST,
@@ -226,12 +226,12 @@ class _Problem:
                 *sample.notes,
                 f"endogenous: {', '.join(sample.endogenous.names)}; excluded instruments: "
                 f"{', '.join(sample.instruments.names)}",
-                *found.notes,
+                *with_other_law(found.notes, f"t({found.df_resid})"),
                 *([NO_MODEL_TEST] if overall is None else []),
                 *weak.advice(rank, net.endogenous.shape[1], net.instruments.shape[1], method),
             ),
             effect_values=effect_values(net, b, params[0]),
-            components={} if fit.kappa is None else {"kappa": float(fit.kappa)},
+            components={} if fit.kappa in (None, 1) else {"kappa": float(fit.kappa)},
             first_stages=weak.first_stages(
                 self.X1, net.endogenous, net.instruments, self.errors, sample.endogenous.names
             ).T,

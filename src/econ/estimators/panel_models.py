@@ -12,7 +12,7 @@ from econ.errors import EstimationError, UsageError
 from econ.estimators import random
 from econ.estimators.design import Design, Rows
 from econ.estimators.estimate import Estimate, Test
-from econ.estimators.inference import CovarianceOptions, covariance_of
+from econ.estimators.inference import CovarianceOptions, covariance_of, with_other_law
 from econ.estimators.regression import (
     NO_MODEL_TEST,
     Net,
@@ -217,6 +217,7 @@ def _estimate(
     slopes = [j for j, name in enumerate(names) if name != "Intercept"]
     found = covariance_of(W, e, rows, options, [names[j] for j in slopes])
     df = None if normal else found.df_resid
+    said = with_other_law(found.notes, "the normal law") if normal else found.notes
     overall = model_test(b[slopes], found.V[np.ix_(slopes, slopes)], df)
     tests: dict[str, Test] = {} if overall is None else {model_name(overall): overall}
     intercept = b[0] if len(slopes) < len(names) else 0.0
@@ -234,7 +235,7 @@ def _estimate(
         rsquareds=rsquareds,
         tests=tests,
         groups=group_sizes(sample),
-        notes=(*sample.notes, *notes, *found.notes, *([NO_MODEL_TEST] if overall is None else [])),
+        notes=(*sample.notes, *notes, *said, *([NO_MODEL_TEST] if overall is None else [])),
         coefficient_df=None if normal or found.df_coef is None else pd.Series(found.df_coef, list(names)),
         components=components or {},
         design=Design(

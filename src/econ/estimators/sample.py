@@ -188,8 +188,10 @@ def draw_sample(
         weight = numeric(df, weights, keys)
         refuse_negative(df, weights, weight, keys)
         _refuse_extreme(df, {weights: weight}, keys)
-        zeros = " (missing or 0)" if (weight == 0).any() else ""
-        needed[f"{weights} (weights){zeros}"] = np.where(weight > 0, weight, np.nan)
+        if not (weight > 0).any():
+            raise BadInputError(f"column {weights!r} has no weight above 0: expected one in every row that counts.")
+        zeros = "weight 0 or missing" if (weight == 0).any() else "weight"
+        needed[f"{weights} ({zeros})"] = np.where(weight > 0, weight, np.nan)
     complete, notes = _complete(pd.DataFrame(needed, index=df.index))
     data, present = data[complete], df[complete]
     for name, category in variables.items():
