@@ -127,7 +127,7 @@ def _singletons(sample: Sample, by_entity: bool, by_time: bool, ssc: str) -> Sam
     alone = singletons(sample.entity if by_entity else None, sample.time if by_time else None)
     if not alone.any():
         return sample
-    if not covariance.PRESETS[ssc].drops_singletons:
+    if not covariance.CONVENTIONS[ssc].drops_singletons:
         return sample.noted(f"{alone.sum():,} singleton rows kept, as {ssc!r} does: their effects fit them exactly")
     if alone.all():
         raise EstimationError(
