@@ -340,8 +340,8 @@ def _count_fixest(slopes: int, rank: int, levels: Mapping[str, int], nested: Map
 
 
 def _count_plm(slopes: int, rank: int, levels: Mapping[str, int], nested: Mapping[str, bool]) -> int:
-    """The columns of the transformed regression: no effects, and a constant only where there are none."""
-    return slopes + (0 if levels else 1)
+    """The columns of the transformed regression: no effects, and a constant only where it has one (rank 1, not 0)."""
+    return slopes + (0 if levels else rank)
 
 
 def _lags_of_1994(periods: int) -> int:

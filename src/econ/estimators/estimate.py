@@ -25,8 +25,8 @@ R2_FORMULAS = {
     "between": "corr(xbar_group b, ybar_group)^2, one point a group",
     "overall": "corr(x b, y)^2",
     "lsdv": "1 - S e^2 / S (y - ybar)^2, every effect being a dummy: Stata's areg",
-    "transformed": "1 - S e*^2 / S (y* - y*bar)^2 of the quasi-demeaned regression: plm's R2 of random effects, "
-    "which depends on the origin of y where the panel is unbalanced",
+    "transformed": "1 - S e*^2 / S (y* - y*bar)^2 of the quasi-demeaned regression, which depends on the origin of y "
+    "where the panel is unbalanced; with plm's components corr(y*, y* - e*)^2: plm's R2 of random effects",
     "differences": "1 - S e^2 / S (D.y)^2, no constant",
     "net": "1 - S e^2 / S y_net^2, y_net = y net of all effects: reghdfe's and fixest's within R2",
 }

@@ -21,6 +21,7 @@ from econ.estimators.regression import (
     model_name,
     model_test,
     refuse_exact_fit,
+    squared_correlation,
     take_effects,
 )
 from econ.estimators.sample import ORDER_OF_TIMES, Block, Sample
@@ -40,6 +41,17 @@ def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) ->
     sample = net.sample
     X, names = sample.exogenous.values, sample.exogenous.names
     y_b, W = random.between(sample.y, X, sample.entity, wls)
+    constant = W[:, 0]
+    net_of_constant = W[:, 1:] - np.outer(constant, constant @ W[:, 1:] / (constant @ constant))
+    kept, alike, collinear = split_columns(W[:, 1:], net_of_constant)
+    notes = [f"{names[j]} dropped: its means are the same for each {sample.entity_name}" for j in alike]
+    notes += [f"{names[j]} dropped: its means are collinear with those of variables before it" for j in collinear]
+    if not kept:
+        raise EstimationError(f"no regressor is left ({'; '.join(notes)}): use other regressors or another estimator.")
+    sample = replace(sample, exogenous=sample.exogenous.columns(kept), notes=(*sample.notes, *notes))
+    net = replace(net, sample=sample)
+    X, names = sample.exogenous.values, sample.exogenous.names
+    W = W[:, [0, *(j + 1 for j in kept)]]
     entities = np.arange(y_b.size)
     if entities.size <= W.shape[1]:
         raise EstimationError(
@@ -174,6 +186,10 @@ def _random(net: Net, options: CovarianceOptions, effects: str, variant: str, mo
     names = ("Intercept", *sample.exogenous.names)
     components["rmse"] = float(np.sqrt(e @ e / (sample.n - W.shape[1])))
     centred = absorb(y_star, None, None)
+    transformed = 1 - float(e @ e / (centred @ centred))
+    if variant != "stata":
+        # quasi-demeaned in groups of different sizes, the constant is none any more, and plm takes the correlation
+        transformed = squared_correlation(y_star - e, y_star)
     found = _estimate(
         net,
         model,
@@ -184,7 +200,7 @@ def _random(net: Net, options: CovarianceOptions, effects: str, variant: str, mo
         options,
         names,
         rsquareds={
-            "transformed": 1 - float(e @ e / (centred @ centred)),
+            "transformed": transformed,
             **random.r_squareds(y, X, b[1:], sample.entity),
         },
         nobs=sample.n,

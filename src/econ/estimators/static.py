@@ -26,6 +26,7 @@ from econ.estimators.regression import (
     effects_tests,
     gaussian_loglik,
     group_sizes,
+    least_squares,
     model_name,
     model_test,
     refuse_exact_fit,
@@ -93,6 +94,7 @@ def _fit(net: Net, model: str, options: CovarianceOptions) -> Estimate:
 def _coefficients(net: Net) -> np.ndarray:
     """(k,) slopes by linearmodels, on columns centred and scaled so that units cannot cost digits."""
     from linearmodels.panel import PanelOLS, PooledOLS
+    from linearmodels.panel.utility import AbsorbingEffectError
 
     sample = net.sample
     scale = np.linalg.norm(net.exogenous, axis=0)
@@ -110,7 +112,10 @@ def _coefficients(net: Net) -> np.ndarray:
         warnings.simplefilter("ignore", FutureWarning)
         if net.effects:
             by_entity, by_time = net.entity is not None, net.time is not None
-            result = PanelOLS(y, X, weights=weight, entity_effects=by_entity, time_effects=by_time).fit()
+            try:
+                result = PanelOLS(y, X, weights=weight, entity_effects=by_entity, time_effects=by_time).fit()
+            except AbsorbingEffectError:  # it refuses columns of which 1e-5 is left, `split_columns` only exacter ones
+                return least_squares(net.exogenous, net.y)
         else:
             result = PooledOLS(y, X.assign(constant=1.0), weights=weight).fit()
     return result.params[X.columns].to_numpy() / scale

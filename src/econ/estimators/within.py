@@ -14,9 +14,13 @@ import numpy as np
 # are zero come out near 1e-15; a chain of a thousand periods that overlap by one entity still has 1e-6.
 SINGULAR = 1e-10
 
-# A column is absorbed, or collinear with those before it, where this share of its length is left of it.  Rounding
-# leaves 1e-15 to 1e-13; real data with less left than this have no digits to estimate from.
+# A column is absorbed where this share of its length is left of it.  Rounding leaves 1e-15 to 1e-13; real data with
+# less left than this have no digits to estimate from.
 COLLINEAR = 1e-9
+
+# The same of what columns before it leave, of a column net of the effects.  Differences of numbers printed with eight
+# digits leave 1e-9 to 1e-8 where they should leave nothing; R's lm drops at 1e-7 too.
+REDUNDANT = 1e-7
 
 
 def group_means(values: np.ndarray, code: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
@@ -99,7 +103,7 @@ def split_columns(X: np.ndarray, net: np.ndarray) -> tuple[list[int], list[int],
         for _ in range(2):  # twice is enough: the second pass removes the rounding of the first
             rest = rest - basis @ (basis.T @ rest)
         left = np.linalg.norm(rest)
-        if left <= COLLINEAR:
+        if left <= REDUNDANT:
             collinear.append(j)
         else:
             kept.append(j)
