@@ -275,8 +275,8 @@ def races(size: Size) -> Iterator[Race | str]:
     else:
         note = (
             "p of one coefficient agrees but for what draws leave; econ adds the interval; the peer is given dummies, "
+            "and most of its time goes into compiling its loop, which it does anew in every call"
         )
-        note += "and most of its time goes into compiling its loop, which it does anew in every call"
         draws = size.draws
         yield Race(
             work,
