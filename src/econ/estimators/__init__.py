@@ -151,8 +151,8 @@ def fit(
     if not wild and (not isinstance(cov, str) or cov not in COVARIANCES):
         raise UsageError(f"there is no covariance {cov!r}: choose among {', '.join((*COVARIANCES, 'wild'))}.")
     inference = CovarianceOptions("cluster" if wild else cov, ssc=ssc, lags=lags, kernel=kernel, small=small)
-    clusters = _clusters(cov, cluster, entity)
     own = _own_options(estimator, chosen, {**options, **({} if effects is None else {"effects": effects})})
+    clusters = _clusters(cov, cluster, entity)
     if chosen.panel and (entity is None or time is None):
         raise UsageError(f"estimator={estimator!r} needs a panel: name the columns of entity and time.")
     if weights is not None and not chosen.weights:

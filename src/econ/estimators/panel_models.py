@@ -39,25 +39,16 @@ def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) ->
         raise UsageError(f"wls is {wls!r}: expected True or False.")
     net = take_effects(sample, "none", options.ssc)
     sample = net.sample
-    X, names = sample.exogenous.values, sample.exogenous.names
-    y_b, W = random.between(sample.y, X, sample.entity, wls)
-    constant = W[:, 0]
-    net_of_constant = W[:, 1:] - np.outer(constant, constant @ W[:, 1:] / (constant @ constant))
-    kept, alike, collinear = split_columns(W[:, 1:], net_of_constant)
-    notes = [f"{names[j]} dropped: its means are the same for each {sample.entity_name}" for j in alike]
-    notes += [f"{names[j]} dropped: its means are collinear with those of variables before it" for j in collinear]
-    if not kept:
-        raise EstimationError(f"no regressor is left ({'; '.join(notes)}): use other regressors or another estimator.")
-    sample = replace(sample, exogenous=sample.exogenous.columns(kept), notes=(*sample.notes, *notes))
-    net = replace(net, sample=sample)
-    X, names = sample.exogenous.values, sample.exogenous.names
-    W = W[:, [0, *(j + 1 for j in kept)]]
+    y_b, W = random.between(sample.y, sample.exogenous.values, sample.entity, wls)
     entities = np.arange(y_b.size)
     if entities.size <= W.shape[1]:
         raise EstimationError(
             f"{entities.size:,} {sample.entity_name} cannot carry {W.shape[1]:,} coefficients: expected more of them "
             f"than coefficients; drop regressors, or use another estimator."
         )
+    sample, W = _varying_between(sample, W)
+    net = replace(net, sample=sample)
+    X, names = sample.exogenous.values, sample.exogenous.names
     rows = Rows((sample.entity_name, sample.time_name), entities, np.zeros_like(entities), np.zeros_like(entities))
     b = least_squares(W, y_b)
     r2 = random.r_squareds(sample.y, X, b[1:], sample.entity)
@@ -73,6 +64,19 @@ def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) ->
         rsquareds={name: r2[name] for name in ("between", "within", "overall")},
         nobs=entities.size,
     )
+
+
+def _varying_between(sample: Sample, W: np.ndarray) -> tuple[Sample, np.ndarray]:
+    """Sample and columns of means W, the constant first, less columns that the means before them explain."""
+    constant, names = W[:, 0], sample.exogenous.names
+    net_of_constant = W[:, 1:] - np.outer(constant, constant @ W[:, 1:] / (constant @ constant))
+    kept, alike, collinear = split_columns(W[:, 1:], net_of_constant)
+    notes = [f"{names[j]} dropped: its means are the same for each {sample.entity_name}" for j in alike]
+    notes += [f"{names[j]} dropped: its means are collinear with those of variables before it" for j in collinear]
+    if not kept:
+        raise EstimationError(f"no regressor is left ({'; '.join(notes)}): use other regressors or another estimator.")
+    sample = replace(sample, exogenous=sample.exogenous.columns(kept), notes=(*sample.notes, *notes))
+    return sample, W[:, [0, *(j + 1 for j in kept)]]
 
 
 def fd(sample: Sample, options: CovarianceOptions) -> Estimate:

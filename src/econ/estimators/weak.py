@@ -165,7 +165,7 @@ def rank_tests(X1: np.ndarray, X2: np.ndarray, Z2: np.ndarray, errors: Errors) -
     effective = _effective(part.X2[:, 0], part.Qz, n, count, errors) if k2 == 1 else (None, None)
     iid = replace(errors, meat=None, clusters=None)
     errors = replace(errors, meat=errors.rank_meat or errors.meat)
-    lm, wald = (Test(quadratic(Lambda, errors.moments(A, v)), df, null) for v in (y, e))
+    lm, wald = (Test(_rank_statistic(Lambda, A, v, errors), df, null) for v in (y, e))
     cragg_donald = quadratic(Lambda, iid.moments(A, e))
     return RankTests(
         lm=lm,
@@ -177,6 +177,14 @@ def rank_tests(X1: np.ndarray, X2: np.ndarray, Z2: np.ndarray, errors: Errors) -
         correlations=tuple(map(float, singular)),
         iid=errors.meat is None,
     )
+
+
+def _rank_statistic(Lambda: np.ndarray, A: np.ndarray, v: np.ndarray, errors: Errors) -> float:
+    """Lambda' Cov(A'v)^-1 Lambda, NaN where sums over clusters or periods cancel to what rounding leaves."""
+    Omega = errors.moments(A, v)
+    rounding = len(v) * np.finfo(float).eps ** 2 * float((A**2 * v[:, None] ** 2).sum())
+    # a sum of n products is off by sqrt(n) eps times their size, which differences of means multiply by a few
+    return float("nan") if np.trace(Omega) <= 100 * rounding else quadratic(Lambda, Omega)
 
 
 def _effective(x: np.ndarray, Qz: np.ndarray, n: int, count: int, errors: Errors) -> tuple[float, float]:
