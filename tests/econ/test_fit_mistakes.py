@@ -798,3 +798,18 @@ def test_mistakes_on_the_command_line(regress, args, code, says):
     assert err.startswith("econ: ")
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_tests_of_instruments_with_sums_that_cancel_are_nan():
+    # net of the entities, the products of two periods add to zero but for rounding
+    rng = np.random.default_rng(0)
+    z, e = rng.normal(size=(2, 80)), rng.normal(size=(2, 80))
+    x = z.sum(axis=0) + e[0]
+    df = pd.DataFrame({"i": np.repeat(np.arange(40), 2), "t": np.tile([0, 1], 40), "x": x, "y": x + e.sum(axis=0)})
+    df["z1"], df["z2"] = z
+    est = econ.fit(
+        df, "y ~ [x ~ z1 + z2]", "iv", effects="entity", entity="i", time="t", cov="cluster", cluster="t", ssc="reghdfe"
+    )
+    for name in ("kp_wald", "kp_f", "effective_f", "anderson_rubin", "anderson_rubin_chi2", "stock_wright"):
+        assert np.isnan(est.tests[name].stat), name
+    assert any("rk Wald F is not computed" in note for note in est.notes)

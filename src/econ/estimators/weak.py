@@ -51,7 +51,20 @@ IVREG2_NAMES = {
 def _wald(x: np.ndarray, Qz: np.ndarray, errors: Errors) -> float:
     """Chi2 of the excluded instruments in the least squares of x (n,), net of X1, on them."""
     c = Qz.T @ x
-    return quadratic(c, errors.moments(Qz, x - Qz @ c))
+    return _chi2(c, Qz, x - Qz @ c, errors)
+
+
+def _chi2(g: np.ndarray, Q: np.ndarray, e: np.ndarray, errors: Errors) -> float:
+    """g' Cov(Q'e)^-1 g, NaN where the covariance is singular."""
+    return quadratic(g, _moments(Q, e, errors))
+
+
+def _moments(Q: np.ndarray, e: np.ndarray, errors: Errors) -> np.ndarray:
+    """Covariance of Q'e, NaN where sums over clusters or periods cancel to what rounding leaves."""
+    Omega = errors.moments(Q, e)
+    # a sum of n products is off by sqrt(n) eps times their size, which taking means out multiplies by a few
+    rounding = len(e) * (10 * np.finfo(float).eps) ** 2 * float(((Q * e[:, None]) ** 2).sum())
+    return Omega if np.trace(Omega) > rounding else np.full_like(Omega, np.nan)
 
 
 def _f(chi2: float, q: int, n: int, count: int, errors: Errors, null: str) -> Test:
@@ -165,7 +178,7 @@ def rank_tests(X1: np.ndarray, X2: np.ndarray, Z2: np.ndarray, errors: Errors) -
     effective = _effective(part.X2[:, 0], part.Qz, n, count, errors) if k2 == 1 else (None, None)
     iid = replace(errors, meat=None, clusters=None)
     errors = replace(errors, meat=errors.rank_meat or errors.meat)
-    lm, wald = (Test(_rank_statistic(Lambda, A, v, errors), df, null) for v in (y, e))
+    lm, wald = (Test(_chi2(Lambda, A, v, errors), df, null) for v in (y, e))
     cragg_donald = quadratic(Lambda, iid.moments(A, e))
     return RankTests(
         lm=lm,
@@ -179,14 +192,6 @@ def rank_tests(X1: np.ndarray, X2: np.ndarray, Z2: np.ndarray, errors: Errors) -
     )
 
 
-def _rank_statistic(Lambda: np.ndarray, A: np.ndarray, v: np.ndarray, errors: Errors) -> float:
-    """Lambda' Cov(A'v)^-1 Lambda, NaN where sums over clusters or periods cancel to what rounding leaves."""
-    Omega = errors.moments(A, v)
-    rounding = len(v) * np.finfo(float).eps ** 2 * float((A**2 * v[:, None] ** 2).sum())
-    # a sum of n products is off by sqrt(n) eps times their size, which differences of means multiply by a few
-    return float("nan") if np.trace(Omega) <= 100 * rounding else quadratic(Lambda, Omega)
-
-
 def _effective(x: np.ndarray, Qz: np.ndarray, n: int, count: int, errors: Errors) -> tuple[float, float]:
     """Effective F for 2SLS, with small-sample counts, and its critical value.
 
@@ -194,7 +199,9 @@ def _effective(x: np.ndarray, Qz: np.ndarray, n: int, count: int, errors: Errors
     the reduced form in orthonormal instruments.
     """
     c = Qz.T @ x
-    W2 = errors.moments(Qz, x - Qz @ c)
+    W2 = _moments(Qz, x - Qz @ c, errors)
+    if np.isnan(W2).any():
+        return float("nan"), float("nan")
     return float(c @ c / np.trace(W2) / errors.factor(n, count)), effective_critical_value(W2)
 
 
@@ -254,7 +261,7 @@ def stock_wright(
     part = partial_out(y, X1, X2, Z2)
     e = part.y - part.X2 @ np.broadcast_to(beta, X2.shape[1])
     null = "the coefficients of the endogenous regressors are those given, and the instruments are valid"
-    return Test(quadratic(part.Q.T @ e, errors.moments(part.Q, e)), (Z2.shape[1],), null)
+    return Test(_chi2(part.Q.T @ e, part.Q, e, errors), (Z2.shape[1],), null)
 
 
 @dataclass(frozen=True)
@@ -406,7 +413,9 @@ def advice(tests: RankTests, k2: int, l2: int, method: str = "2sls") -> tuple[st
     values = {level: critical_value(k2, l2, table, level) for level in LEVELS[table]}
     kept = [level for level, value in values.items() if value is not None and tests.f > value]
     text = f"{name} = {tests.f:.2f}; "
-    if all(value is None for value in values.values()):
+    if np.isnan(tests.f):
+        text = f"{name} is not computed: the covariance of the products of instruments and errors is singular."
+    elif all(value is None for value in values.values()):
         text += f"Stock and Yogo (2005), {what}: {cell(k2, l2, table, LEVELS[table][0])}."
     else:
         listed = ", ".join(f"{level:.0%}: {value:.2f}" for level, value in values.items() if value is not None)
@@ -421,18 +430,18 @@ def advice(tests: RankTests, k2: int, l2: int, method: str = "2sls") -> tuple[st
         found.append(
             "Stock and Yogo's values hold for iid errors only; beside robust or clustered errors they are a guide."
         )
-    if tests.effective_f is not None:
+    if tests.effective_f is not None and not np.isnan(tests.effective_f):
         verdict = "above" if tests.effective_f > tests.effective_critical else "not above"
         found.append(
             f"Effective F of Montiel Olea and Pflueger (2013), valid for these errors, = {tests.effective_f:.2f}; "
             f"{verdict} {tests.effective_critical:.2f}, the critical value for a bias of 10 % of the worst case."
         )
-    elif not tests.iid:
+    elif tests.effective_f is None and not tests.iid:
         found.append(
             "With several endogenous regressors and errors that are not iid no critical value of the rk F is "
             "established here: D. Lewis and K. Mertens (2022) derive one for the bias."
         )
-    if not kept:
+    if not kept and not np.isnan(tests.f):
         found.append(
             "The instruments are not shown to be strong: report Anderson-Rubin tests and sets, which hold anyway."
         )
