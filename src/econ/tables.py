@@ -20,11 +20,14 @@ from econ.estimators.estimate import Estimate
 STARS = ((0.1, "*"), (0.05, "**"), (0.01, "***"))
 
 STATS: dict[str, tuple[str, Callable[[Estimate], str]]] = {
-    "effects": ("Fixed effects", lambda est: ", ".join(est.effects) or "none"),
+    "effects": ("Effects", lambda est: ", ".join(est.effects) + " (random)" * est.random or "none"),
     "cov": ("Std. errors", lambda est: est.cov_type),
     "nobs": ("N", lambda est: str(est.nobs)),
     "rsquared": ("R2 within", lambda est: fixed(est.rsquareds.get("within"), 4)),
-    "rsquared_adj": ("R2 within, adjusted", lambda est: fixed(est.rsquared_adj if est.effects else None, 4)),
+    "rsquared_adj": (
+        "R2 within, adjusted",
+        lambda est: fixed(est.rsquared_adj if est.effects and not est.random else None, 4),
+    ),
     "rsquared_overall": ("R2 overall", lambda est: fixed(est.rsquareds.get("overall"), 4)),
     "rsquared_lsdv": ("R2 with effects (LSDV)", lambda est: fixed(est.rsquareds.get("lsdv"), 4)),
     "rsquared_between": ("R2 between", lambda est: fixed(est.rsquareds.get("between"), 4)),

@@ -813,3 +813,14 @@ def test_tests_of_instruments_with_sums_that_cancel_are_nan():
     for name in ("kp_wald", "kp_f", "effective_f", "anderson_rubin", "anderson_rubin_chi2", "stock_wright"):
         assert np.isnan(est.tests[name].stat), name
     assert any("rk Wald F is not computed" in note for note in est.notes)
+
+
+def test_panel_corrected_errors_are_refused_beside_instruments(data):
+    call = lambda: econ.fit(data, BRACKET, "iv", effects="entity", cov="pcse")  # noqa: E731
+    refused(UsageError, "cov='pcse' has no meaning beside instruments", call)
+
+
+def test_hc1_without_its_factor_says_that_it_is_hc0(data):
+    one, zero = (econ.fit(data, PLAIN, cov=cov, small=False) for cov in ("hc1", "hc0"))
+    assert_allclose(one.cov, zero.cov, rtol=1e-15)
+    assert any("HC1 is HC0" in note for note in one.notes)

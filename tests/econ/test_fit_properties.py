@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 
 import econ
 from econ.estimators.instruments import two_stage
+from econ.estimators.random import quasi_demean, swamy_arora
 from econ.estimators.within import absorb
 
 SUMS = 1e-9
@@ -399,3 +400,70 @@ def test_lags_are_merges_by_time(step, seed):
         wanted = econ.fit(made, f"y ~ {by_hand}", effects="entity")
         assert est.nobs == wanted.nobs
         assert_allclose(est.to_frame(), wanted.to_frame(), rtol=1e-12)  # the same columns
+
+
+def leverage_adjusted(W, y, code, kind):
+    """Covariance by HC2, HC3, CR2 or CR3 with the hat matrix of W (n, p) written out."""
+    bread = np.linalg.inv(W.T @ W)
+    hat = W @ bread @ W.T
+    e = y - W @ (bread @ (W.T @ y))
+    if kind in ("hc2", "hc3"):
+        code = np.arange(e.size)
+    power = {"hc2": -0.5, "cr2": -0.5, "hc3": -1.0, "cr3": -1.0}[kind]
+    scores = []
+    for group in np.unique(code):
+        at = np.flatnonzero(code == group)
+        values, vectors = np.linalg.eigh(np.eye(at.size) - hat[np.ix_(at, at)])
+        scores.append(W[at].T @ (vectors @ (values**power * (vectors.T @ e[at]))))
+    S = np.array(scores)
+    return bread @ S.T @ S @ bread
+
+
+@pytest.mark.parametrize("kind", ["hc2", "hc3", "cr2", "cr3"])
+@pytest.mark.parametrize("estimator", ["fd", "re", "mundlak"])
+@settings(deadline=None, max_examples=4)
+@given(seed=seeds)
+def test_leverage_is_that_of_the_transformed_columns(estimator, kind, seed):
+    """First differences have no constant, and that of random effects of unbalanced panels is none any more."""
+    data = simulated(seed)
+    options = {"cov": kind, **({"cluster": "province"} if kind.startswith("cr") else {})}
+    est = econ.fit(data, "y ~ x + w", estimator, **options)
+    code, years = pd.factorize(data["province"])[0], data["year"].to_numpy()
+    y, X = data["y"].to_numpy(), data[["x", "w"]].to_numpy()
+    if estimator == "fd":
+        order = np.lexsort((years, code))
+        follows = (np.diff(code[order]) == 0) & (np.diff(years[order]) == 1)
+        now, before = order[1:][follows], order[:-1][follows]
+        W, y, code = X[now] - X[before], y[now] - y[before], code[now]
+    else:
+        means = data.groupby("province")[["x", "w"]].transform("mean").to_numpy()
+        X = np.column_stack([np.ones(y.size), X, *([means] if estimator == "mundlak" else [])])
+        theta = swamy_arora(y, X[:, 1:], code).theta
+        W, y = quasi_demean(X, theta, code), quasi_demean(y, theta, code)
+    assert_allclose(est.cov, leverage_adjusted(W, y, code, kind), rtol=1e-8)  # inverts what the other factors
+
+
+@pytest.mark.parametrize("kind", ["hc2", "hc3"])
+def test_leverage_between_groups_weighted_by_rows(kind):
+    data = simulated(3)
+    est = econ.fit(data, "y ~ x + w", "between", wls=True, cov=kind)
+    rows = data.groupby("province")["y"].size().to_numpy()
+    means = data.groupby("province")[["y", "x", "w"]].mean().to_numpy()
+    root = np.sqrt(rows / rows.mean())
+    W = root[:, None] * np.column_stack([np.ones(rows.size), means[:, 1:]])
+    assert_allclose(est.cov, leverage_adjusted(W, root * means[:, 0], np.arange(rows.size), kind), rtol=1e-8)
+
+
+def test_first_stage_is_that_of_ivreghdfe_under_its_convention():
+    """Entity effects nested in the clusters do not count: the F of instruments is that of a fit of the first stage."""
+    data = simulated(1)
+    options = {"effects": "entity", "cov": "cluster", "cluster": "province", "ssc": "reghdfe"}
+    est = econ.fit(data, "y ~ x + [w ~ z1 + z2]", "iv", **options)
+    first = econ.fit(data, "w ~ x + z1 + z2", **options)
+    wanted = econ.wald(first, ["z1", "z2"])
+    assert_allclose(est.first_stages.loc["w", "F"], wanted.stat, rtol=SUMS)
+    assert est.first_stages.loc["w", "F df2"] == wanted.df[1]
+    # xtivreg2 counts them all
+    stata = econ.fit(data, "y ~ x + [w ~ z1 + z2]", "iv", **{**options, "ssc": "stata"})
+    n, effects = est.nobs, data["province"].nunique()
+    assert_allclose(stata.first_stages.loc["w", "F"] / wanted.stat, (n - 3 - effects) / (n - 3 - 1), rtol=SUMS)

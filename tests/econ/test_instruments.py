@@ -1,5 +1,7 @@
 """Instrumental variables against Stata's ivreg2, against formulas written out, and against a planted truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from econ.errors import EstimationError, UsageError
+from econ.estimators.estimate import Test
 from econ.estimators.instruments import (
     Errors,
     Names,
@@ -15,16 +18,15 @@ from econ.estimators.instruments import (
     covariance,
     endogeneity,
     gmm,
-    goodness,
     k_class,
     liml,
     liml_kappa,
     liml_overidentification,
     orthogonality,
     overidentification,
+    quadratic,
     reduced_form,
     two_stage,
-    wald_f,
 )
 from econ.estimators.stock_yogo import LEVELS, cell, critical_value
 from econ.estimators.weak import (
@@ -91,6 +93,36 @@ def driscoll_kraay(tick, bandwidth, kernel="bar"):
         return total
 
     return meat
+
+
+# --- what ivreg2 prints beside coefficients and tests ---------------------------------------------------------------
+
+
+def wald_f(fit, V, tested, errors):
+    """F test that the coefficients `tested` are zero; always with small-sample counts."""
+    n, k = fit.Xhat.shape
+    index = list(tested)
+    chi2 = quadratic(fit.coefs[index], V[np.ix_(index, index)])
+    stat = chi2 / len(index) / (1 if errors.small else errors.factor(n, k))
+    return Test(stat, (len(index), errors.df(n, k)), "all these coefficients are zero")
+
+
+def goodness(y, fit, errors, constant=None):
+    """rss, sigma2, rmse, r2, r2_adj, r2_uncentred as ivreg2 counts; `constant` (n,) is the column of the constant."""
+    n, k = fit.Xhat.shape
+    rss = float(fit.residuals @ fit.residuals)
+    total = y if constant is None else y - constant * (constant @ y) / (constant @ constant)
+    df = n - k - errors.absorbed - errors.dofminus
+    sigma2 = rss / (df if errors.small else n - errors.dofminus)
+    r2 = 1 - rss / float(total @ total)
+    return {
+        "rss": rss,
+        "sigma2": sigma2,
+        "rmse": sigma2**0.5,
+        "r2": r2,
+        "r2_adj": 1 - (1 - r2) * (n - (constant is not None)) / df,
+        "r2_uncentred": 1 - rss / float(y @ y),
+    }
 
 
 # --- Stata: D. Card's returns to schooling ----------------------------------------------------------------------------
@@ -962,6 +994,19 @@ def test_advice():
     text = " ".join(advice(rank_tests(X1, X2, Z2, kinds(one, two)["robust"]), 3, 4, "fuller"))
     for part in ("none: tabulated up to 2", "Lewis and K. Mertens"):
         assert part in text
+    # three endogenous regressors have no table of sizes, but one of biases; the effective F decides for other errors
+    (_, X1, X2, Z2), one, two = planted(1, k2=3, l2=5, strength=3.0)
+    text = " ".join(advice(rank_tests(X1, X2, Z2, kinds(one, two)["iid"]), 3, 5))
+    assert "relative bias: 5%" in text
+    assert "the relative bias is at most 5%" in text
+    assert "not shown to be strong" not in text
+    (_, X1, X2, Z2), one, two = planted(2, k2=1, l2=3, strength=0.32)
+    ranks = rank_tests(X1, X2, Z2, kinds(one, two)["robust"])
+    ranks = replace(ranks, f=50.0)  # above Stock and Yogo's values, which then do not matter
+    assert ranks.effective_f < ranks.effective_critical
+    text = " ".join(advice(ranks, 1, 3))
+    assert "would be, for iid errors, at most 10%" in text
+    assert "not shown to be strong" in text
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

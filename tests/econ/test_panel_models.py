@@ -161,3 +161,65 @@ def test_panels_that_cannot_carry_it(panel):
         econ.fit(panel.assign(fixed=panel["province"].str[1:].astype(float)), "gini ~ fixed", "fd")
     with pytest.raises(EstimationError, match="cannot carry"):
         econ.fit(panel[panel["province"] < "P03"], "gini ~ forward + backward", "between")
+
+
+ML = 1e-6  # maximum likelihood: what optimisers leave
+
+
+def test_maximum_likelihood_is_that_of_lme4(golden):
+    found = golden("pipeline_simulated_20211")
+    expected = found.expected["retobit_equals_RE_ML"]
+    right = "fw + bw + open + fdi + cap + gov + hc + lnint + lninfra + fin"
+    est = econ.fit(found.data, f"gini ~ {right} + C(year)", "re", variant="ml", entity="id")
+    assert_allclose(est.loglik, expected["ll"], rtol=1e-9)  # flat at its top: twice the digits of the parameters
+    names = {name: "Intercept" if name == "_cons" else name for name in expected["coef"]}
+    known = [name for name in names if names[name] in est.params]
+    assert len(known) >= 11
+    assert_allclose([est.params[names[name]] for name in known], [expected["coef"][name] for name in known], rtol=ML)
+    sigmas = ["sigma_u", "sigma_e"]
+    assert_allclose([est.components[name] for name in sigmas], [expected[name] for name in sigmas], rtol=ML)
+
+
+def test_likelihood_ratio_of_random_effects(panel):
+    est = econ.fit(panel, "gini ~ forward", "re", variant="ml")
+    pooled = econ.fit(panel, "gini ~ forward", "pooled")
+    test = est.tests["lr_pooled"]
+    assert_allclose(test.stat, 2 * (est.loglik - pooled.loglik), rtol=1e-9)
+    assert_allclose(test.pvalue, econ.Test(test.stat, (1,), "").pvalue / 2, rtol=1e-12)
+    assert econ.Test(0.0, (1,), "sigma_u = 0", law="chibar2").pvalue == 1  # on the edge nothing is less extreme
+    assert_allclose(est.aic, -2 * est.loglik + 2 * 4, rtol=1e-12)  # two coefficients, sigma_u, sigma_e
+    with pytest.raises(UsageError, match="maximum likelihood with one kind of effects and classical errors"):
+        econ.fit(panel, "gini ~ forward", "re", variant="ml", cov="hc1")
+
+
+def test_predicted_effects_shrink_to_zero(panel):
+    """u_i = sigma_u^2 1' V_i^-1 e_i (Goldberger 1962), the matrix written out."""
+    gap = panel[~((panel["province"] == "P03") & (panel["year"] > 2003))]
+    for variant in ("stata", "ml"):
+        est = econ.fit(gap, "gini ~ forward", "re", variant=variant)
+        u2, e2 = est.components["sigma_u"] ** 2, est.components["sigma_e"] ** 2
+        for province, e in est.residuals.groupby("province"):
+            V = e2 * np.eye(e.size) + u2
+            assert_allclose(est.effect_values["province"][province], u2 * np.linalg.solve(V, e).sum(), rtol=1e-8)
+
+
+def test_changes_and_means_have_residuals_and_a_likelihood(panel):
+    """What is estimated is least squares: residuals have the variance and the likelihood of that regression."""
+    rows = {"fd": 84, "between": 12}
+    for estimator, n in rows.items():
+        est = econ.fit(panel, "gini ~ forward + backward", estimator)
+        e = est.residuals
+        assert est.nobs == e.size == n
+        assert list(e.index.names) == (["province"] if estimator == "between" else ["province", "year"])
+        assert_allclose(est.loglik, -n / 2 * (np.log(2 * np.pi * (e @ e) / n) + 1), rtol=1e-12)
+        assert abs(est.fitted @ e) < 1e-10 * (e @ e + est.fitted @ est.fitted)  # orthogonal, but for rounding
+    fd = econ.fit(panel, "gini ~ forward + backward", "fd")
+    assert_allclose(fd.rsquared_adj, 1 - (1 - fd.rsquared) * 84 / 82, rtol=1e-12)  # no constant: n, not n - 1
+
+
+def test_tables_tell_random_effects_from_fixed(panel):
+    table = econ.regression_table(
+        [econ.fit(panel, "gini ~ forward", effects="entity"), econ.fit(panel, "gini ~ forward", "re")]
+    )
+    assert list(table.loc[("Effects", "stat")]) == ["province", "province (random)"]
+    assert table.loc[("R2 within, adjusted", "stat")].iloc[1] == ""

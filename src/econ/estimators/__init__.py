@@ -127,8 +127,9 @@ def fit(
     step : int
         Time units in one period (Stata's delta), for lags.
     **options
-        Of one estimator: `variant` of "re" ("stata", "plm"), `fuller` of "liml", `steps` of "gmm-iv" (2 or "cue"),
-        `orthogonality` and `dofminus` of all three with instruments; of cov="wild": `draws`, `seed`, `draw_weights`,
+        Of one estimator: `wls` of "between"; `variant` of "re" ("stata", "sa", "plm", or "ml" for maximum
+        likelihood) and "mundlak"; `fuller` of "liml", `steps` of "gmm-iv" (2 or "cue"); `orthogonality`, `redundant`,
+        `dofminus` and `sdofminus` of all three with instruments; of cov="wild": `draws`, `seed`, `draw_weights`,
         `impose_null`.
 
     Returns

@@ -169,11 +169,13 @@ class _Hat:
 
 
 def _hat(W: np.ndarray, rows: Rows) -> _Hat:
-    """The hat matrix of effects and W; a constant without effects is one group of all rows."""
+    """The hat matrix of effects and W, which holds its own constant, or what stands for it, where there are none."""
+    if not rows.absorbed:
+        return _Hat(np.zeros(rows.n, int), np.zeros(rows.n), np.linalg.qr(W / np.linalg.norm(W, axis=0))[0])
     u = np.ones(rows.n) if rows.weight is None else np.sqrt(rows.weight)
     codes = [{"entity": rows.entity, "time": rows.time}[effect] for effect in rows.absorbed]
     codes.sort(key=lambda code: -int(code.max()))
-    group = codes[0] if codes else np.zeros(rows.n, int)
+    group = codes[0]
     v = u / np.sqrt(np.bincount(group, u**2))[group]
     Z = np.empty((rows.n, 0))
     if len(codes) == 2:

@@ -61,9 +61,9 @@ class Design:
     Parameters
     ----------
     y : (n,) float
-        Dependent variable as it stands in the table.
+        Dependent variable as it stands in the table, but its changes in first differences, and means between.
     X : (n, k) float
-        Regressors of `names`, without the constant; endogenous ones after the exogenous.
+        Regressors of `names`, likewise, without the constant; endogenous ones after the exogenous.
     names : tuple of str, (k,)
     residuals : (n,) float
         y less everything that the model explains, its effects included.
@@ -77,6 +77,8 @@ class Design:
         How many of the last columns of X are endogenous.
     errors : Errors or None
         What tests with instruments allow of the errors.
+    levels : bool
+        Whether y and X are as in the table, not changes or means.
     """
 
     y: np.ndarray
@@ -89,3 +91,4 @@ class Design:
     instruments: tuple[str, ...] = ()
     endogenous: int = 0
     errors: Errors | None = None
+    levels: bool = True

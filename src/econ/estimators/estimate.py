@@ -65,7 +65,8 @@ class Test:
     null : str
         The null hypothesis in words.
     law : str, optional
-        "F", "chi2", "normal" (two-sided) or "none"; by default as the degrees of freedom tell, "none" without any.
+        "F", "chi2", "normal" (two-sided), "none", or "chibar2": zero and chi2(1) with even odds, which a variance on
+        the edge of its range follows.  By default as the degrees of freedom tell, "none" without any.
     note : str
         What a reader has to know beside the number.
     """
@@ -89,6 +90,8 @@ class Test:
             return float("nan")
         if self.law == "normal":
             return float(2 * special.ndtr(-abs(self.stat)))
+        if self.law == "chibar2":
+            return 1.0 if self.stat <= 0 else float(special.chdtrc(1, self.stat) / 2)
         if self.stat < 0:  # no value of an F or chi2: the note says how it came about
             return float("nan")
         tail = special.fdtrc(*self.df, self.stat) if self.law == "F" else special.chdtrc(self.df[0], self.stat)
@@ -96,7 +99,8 @@ class Test:
 
     def __str__(self) -> str:
         degrees = ", ".join(f"{value:g}" for value in self.df)
-        name = {"F": f"F({degrees})", "chi2": f"chi2({degrees})", "normal": "z", "none": "statistic"}[self.law]
+        name = {"F": f"F({degrees})", "chi2": f"chi2({degrees})", "normal": "z"}.get(self.law, self.law)
+        name = "statistic" if name == "none" else name
         p = "" if self.law == "none" else f", p = {self.pvalue:.4f}"
         return f"{name} = {self.stat:.2f}{p} ({self.null}{f'; {self.note}' if self.note else ''})"
 
@@ -124,7 +128,8 @@ class Estimate:
     n_coefs : int or None
         All coefficients, absorbed effects included; what the adjusted R2 counts.
     loglik : float or None
-        Gaussian log-likelihood at the estimate, every effect being a dummy.
+        Gaussian log-likelihood at the estimate, every effect being a dummy; None for random effects by least squares
+        and with instruments, which maximise none.
     rsquareds : mapping of name to float
         R2s by the names of `R2_FORMULAS`.
     tests : mapping of name to Test
@@ -143,7 +148,7 @@ class Estimate:
         How it was drawn.
     effect_values : mapping of str to Series
         Estimated effects by their column; those of the times have mean 0 over the rows, the entities' hold the rest
-        less the constant.
+        less the constant.  Random ones are best linear predictions.
     components : mapping of str to float
         Parameters beside the coefficients: sigma_u, sigma_e, rho, theta of random effects, kappa of LIML.
     first_stages : DataFrame, optional
@@ -180,14 +185,23 @@ class Estimate:
 
     @property
     def residuals(self) -> pd.Series:
-        """(n,) y less all that the model explains, effects included; index = (entity, time)."""
+        """(n,) y less all that the model explains; index = (entity, time).
+
+        Fixed effects are explained, random ones stay in; of first differences, and of means (index = entity), what
+        the regression in them leaves.
+        """
         return self._by_key(self._design().residuals, "residual")
 
     @property
     def fitted(self) -> pd.Series:
-        """(n,) what the model explains, effects included; index = (entity, time)."""
+        """(n,) y less `residuals`, y being the changes or means where the model is in them."""
         design = self._design()
         return self._by_key(design.y - design.residuals, "fitted")
+
+    @property
+    def random(self) -> bool:
+        """Whether the effects are random: their variance is a parameter."""
+        return "sigma_u" in self.components
 
     def _design(self) -> Design:
         if self.design is None:
@@ -196,9 +210,10 @@ class Estimate:
 
     def _by_key(self, values: np.ndarray, name: str) -> pd.Series:
         design = self._design()
-        codes = (design.rows.entity, design.rows.time)
+        codes = (design.rows.entity, design.rows.time)[: len(design.keys)]
         levels = [level.take(code) for level, code in zip(design.keys.values(), codes, strict=True)]
-        return pd.Series(values, pd.MultiIndex.from_arrays(levels, names=list(design.keys)), name=name)
+        index = levels[0].rename(next(iter(design.keys))) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels)
+        return pd.Series(values, index.set_names(list(design.keys)), name=name)
 
     @property
     def std_errors(self) -> pd.Series:
@@ -264,10 +279,14 @@ class Estimate:
 
     @property
     def rsquared_adj(self) -> float:
-        """1 - (1 - R2)(n - 1) / (n - K), K all coefficients with the effects (xtreg's e(r2_a))."""
+        """1 - (1 - R2)(n - 1) / (n - K), K all coefficients with the effects (xtreg's e(r2_a)).
+
+        In first differences, which have no constant, n takes the place of n - 1 (regress, noconstant).
+        """
         if self.n_coefs is None:
             return float("nan")
-        return 1 - (1 - self.rsquared) * (self.nobs - 1) / (self.nobs - self.n_coefs)
+        total = self.nobs - ("Intercept" in self.params.index)
+        return 1 - (1 - self.rsquared) * total / (self.nobs - self.n_coefs)
 
     def to_frame(self, level: float = 0.95) -> pd.DataFrame:
         """(k, 6): coef, se, t, p, lower, upper."""

@@ -171,6 +171,8 @@ def _of_rows(W: np.ndarray, e: np.ndarray, rows: Rows, options: CovarianceOption
         left = n - CONVENTIONS[options.ssc].count(k, rows.rank, _levels(rows), {}) if by_plm else df
         factor = n / left
         notes = (f"small-sample factor N/(N - K) = {n}/{left} = {factor:.6g}",)
+    elif cov == "hc1":
+        notes = ("without the small-sample factor HC1 is HC0",)
     if cov == "classical":
         factor = n / df if options.small else 1.0
         V = covariance.classical(W, e, df if options.small else n)
@@ -267,6 +269,16 @@ def _cluster_factor(rows: Rows, options: CovarianceOptions, k: int, groups: int)
         f"small-sample factor G/(G - 1) (N - 1)/(N - K) = {groups}/{groups - 1} x {rows.n - 1}/{rows.n - K} = "
         f"{factor:.6g} with K = {K} (ssc={options.ssc!r}, {preset.meaning})"
     )
+
+
+def effects_beside_instruments(rows: Rows, options: CovarianceOptions) -> int:
+    """Coefficients of effects that first stages and tests of instruments count: all, as xtivreg2.
+
+    ivreghdfe, and so ssc="reghdfe", leaves out effects that are nested in the clusters.
+    """
+    if options.ssc != "reghdfe" or not rows.clusters:
+        return rows.rank
+    return CONVENTIONS[options.ssc].count(0, rows.rank, _levels(rows), _nested(rows))
 
 
 SATTERTHWAITE = "degrees of freedom of t by Satterthwaite"

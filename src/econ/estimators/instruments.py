@@ -386,33 +386,6 @@ def covariance(fit: Fit, errors: Errors) -> np.ndarray:
     return V * errors.factor(n, k) if errors.small else V
 
 
-def wald_f(fit: Fit, V: np.ndarray, tested: Sequence[int], errors: Errors) -> Test:
-    """F test that the coefficients `tested` are zero; always with small-sample counts."""
-    n, k = fit.Xhat.shape
-    index = list(tested)
-    chi2 = quadratic(fit.coefs[index], V[np.ix_(index, index)])
-    stat = chi2 / len(index) / (1 if errors.small else errors.factor(n, k))
-    return Test(stat, (len(index), errors.df(n, k)), "all these coefficients are zero")
-
-
-def goodness(y: np.ndarray, fit: Fit, errors: Errors, constant: np.ndarray | None = None) -> dict[str, float]:
-    """rss, sigma2, rmse, r2, r2_adj, r2_uncentred as ivreg2 counts; `constant` (n,) is the column of the constant."""
-    n, k = fit.Xhat.shape
-    rss = float(fit.residuals @ fit.residuals)
-    total = y if constant is None else y - constant * (constant @ y) / (constant @ constant)
-    df = n - k - errors.absorbed - errors.dofminus
-    sigma2 = rss / (df if errors.small else n - errors.dofminus)
-    r2 = 1 - rss / float(total @ total)
-    return {
-        "rss": rss,
-        "sigma2": sigma2,
-        "rmse": sigma2**0.5,
-        "r2": r2,
-        "r2_adj": 1 - (1 - r2) * (n - (constant is not None)) / df,
-        "r2_uncentred": 1 - rss / float(y @ y),
-    }
-
-
 @dataclass(frozen=True, eq=False)
 class ReducedForm:
     """Least squares of m columns on all instruments.

@@ -1,7 +1,7 @@
 """Instrumental variables through `econ.fit`: `instruments.py` and `weak.py` on columns net of the effects.
 
-Effects are absorbed, not instruments of their own: they count in the degrees of freedom of every test, as xtivreg2 and
-ivreghdfe count them (docs/decisions/0030-static-panels.md).
+Effects are absorbed, not instruments of their own: they count in the degrees of freedom of every test, as xtivreg2
+counts them, or as ivreghdfe with ssc="reghdfe" (docs/decisions/0030-static-panels.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from econ.estimators import instruments as arrays
 from econ.estimators import weak
 from econ.estimators.design import Design
 from econ.estimators.estimate import Estimate, Test
-from econ.estimators.inference import CovarianceOptions, Inference, covariance_of, with_other_law
+from econ.estimators.inference import (
+    CovarianceOptions,
+    Inference,
+    covariance_of,
+    effects_beside_instruments,
+    with_other_law,
+)
 from econ.estimators.regression import (
     EFFECTS,
     NO_MODEL_TEST,
@@ -42,12 +48,13 @@ def iv(
     *,
     effects: str = "none",
     orthogonality: Sequence[str] = (),
+    redundant: Sequence[str] = (),
     dofminus: int = 0,
     sdofminus: int = 0,
 ) -> Estimate:
     """Two-stage least squares; Stata's `ivregress 2sls`, ivreg2, xtivreg2 and ivreghdfe."""
     problem = _Problem.of(sample, options, effects, dofminus, sdofminus)
-    return problem.estimate(arrays.two_stage(*problem.columns), "2SLS", "2sls", orthogonality)
+    return problem.estimate(arrays.two_stage(*problem.columns), "2SLS", "2sls", orthogonality, redundant)
 
 
 def liml(
@@ -57,6 +64,7 @@ def liml(
     effects: str = "none",
     fuller: float = 0.0,
     orthogonality: Sequence[str] = (),
+    redundant: Sequence[str] = (),
     dofminus: int = 0,
     sdofminus: int = 0,
 ) -> Estimate:
@@ -73,7 +81,7 @@ def liml(
         )
     fit = arrays.liml(*problem.columns, fuller=fuller, absorbed=absorbed)
     name, table = (f"Fuller({fuller:g})", "fuller") if fuller else ("LIML", "liml")
-    return problem.estimate(fit, name, table, orthogonality)
+    return problem.estimate(fit, name, table, orthogonality, redundant)
 
 
 def gmm_iv(
@@ -83,20 +91,21 @@ def gmm_iv(
     effects: str = "none",
     steps: int | str = 2,
     orthogonality: Sequence[str] = (),
+    redundant: Sequence[str] = (),
     dofminus: int = 0,
     sdofminus: int = 0,
 ) -> Estimate:
     """Efficient GMM of one equation, in two steps from 2SLS or continuously updated ("cue"); weights go by `cov`."""
     if isinstance(steps, bool) or not isinstance(steps, int | str) or steps not in (2, "cue"):
         raise UsageError(f"steps is {steps!r}: expected 2 or 'cue'.")
-    if options.cov in ("hc2", "hc3", "cr2", "cr3", "pcse"):
+    if options.cov in ("hc2", "hc3", "cr2", "cr3"):
         raise UsageError(
             f"cov={options.cov!r} has no meaning for estimator='gmm-iv', whose weights are the inverse of a covariance "
             f"of moments: choose among classical, hc0, hc1, cluster, driscoll-kraay, newey-west."
         )
     problem = _Problem.of(sample, options, effects, dofminus, sdofminus)
     name = "two-step GMM" if steps == 2 else "continuously updated GMM"
-    return problem.estimate(arrays.gmm(*problem.columns, problem.errors, steps), name, "gmm", orthogonality)
+    return problem.estimate(arrays.gmm(*problem.columns, problem.errors, steps), name, "gmm", orthogonality, redundant)
 
 
 class _Problem:
@@ -113,13 +122,14 @@ class _Problem:
         self.counted = net.rank + sdofminus + (0 if net.rows.clusters else dofminus)
         self.rows = replace(net.rows, rank=self.counted)
         arrays.check(self.X1, net.endogenous, net.instruments, self.names)
+        counted = effects_beside_instruments(net.rows, options) if self.absorbs else 0
         # what the errors of the tests look like does not depend on the estimate
         probe = self._covariance(arrays.two_stage(*self.columns), options)
         clusters = probe.clusters
         self.errors = arrays.Errors(
             meat=probe.meat,
             clusters=clusters,
-            absorbed=(net.rank if self.absorbs else 0) + sdofminus,
+            absorbed=counted + sdofminus,
             dofminus=dofminus,
             small=options.small,
         )
@@ -136,6 +146,11 @@ class _Problem:
         for name, value in (("dofminus", dofminus), ("sdofminus", sdofminus)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise UsageError(f"{name} is {value!r}: expected a whole number of coefficients, 0 or more.")
+        if options.cov == "pcse":
+            raise UsageError(
+                "cov='pcse' has no meaning beside instruments, whose tests need a covariance of moments: choose "
+                "driscoll-kraay, which allows for errors correlated between entities too."
+            )
         net = take_effects(sample, effects, options.ssc)
         coefficients = net.rank + net.exogenous.shape[1] + net.endogenous.shape[1]
         if net.sample.n - coefficients - dofminus - sdofminus <= 0:
@@ -194,7 +209,9 @@ class _Problem:
             found = replace(found, V=found.V * (n / (n - self.dofminus)))
         return found
 
-    def estimate(self, fit: arrays.Fit, name: str, method: str, orthogonality: Sequence[str]) -> Estimate:
+    def estimate(
+        self, fit: arrays.Fit, name: str, method: str, orthogonality: Sequence[str], redundant: Sequence[str]
+    ) -> Estimate:
         net, sample = self.net, self.net.sample
         params, b = self._params(fit)
         refuse_exact_fit(sample.dependent, fit.residuals, net.y)
@@ -206,7 +223,7 @@ class _Problem:
         V = at_origin(net, found.V)
         rank = weak.rank_tests(self.X1, net.endogenous, net.instruments, self.errors)
         tests = {} if overall is None else {model_name(overall): overall}
-        tests |= self._tests(fit, rank, orthogonality)
+        tests |= self._tests(fit, rank, orthogonality, redundant)
         heading = EFFECTS[self.effects][2]
         return Estimate(
             model=f"{name}, {heading.lower()}" if heading else name,
@@ -231,7 +248,7 @@ class _Problem:
                 *weak.advice(rank, net.endogenous.shape[1], net.instruments.shape[1], method),
             ),
             effect_values=effect_values(net, b, params[0]),
-            components={} if fit.kappa in (None, 1) else {"kappa": float(fit.kappa)},
+            components={} if fit.kappa is None or method == "2sls" else {"kappa": float(fit.kappa)},
             first_stages=weak.first_stages(
                 self.X1, net.endogenous, net.instruments, self.errors, sample.endogenous.names
             ).T,
@@ -249,7 +266,9 @@ class _Problem:
             ),
         )
 
-    def _tests(self, fit: arrays.Fit, rank: weak.RankTests, orthogonality: Sequence[str]) -> dict[str, Test]:
+    def _tests(
+        self, fit: arrays.Fit, rank: weak.RankTests, orthogonality: Sequence[str], redundant: Sequence[str]
+    ) -> dict[str, Test]:
         """Identification, weak instruments, validity and endogeneity."""
         errors, n = self.errors, self.rows.n
         k2, l2 = self.net.endogenous.shape[1], self.net.instruments.shape[1]
@@ -278,17 +297,24 @@ class _Problem:
                 tests["hansen"] = arrays.overidentification(*self.columns, errors, fit)
         tests["endogeneity"] = arrays.endogeneity(*self.columns, errors)
         if orthogonality:
-            wanted = [orthogonality] if isinstance(orthogonality, str | int | float) else list(orthogonality)
             known = [*self.names.instruments, *self.names.exogenous]
-            strange = [name for name in wanted if name not in known]
-            if strange:
-                raise UsageError(
-                    f"orthogonality names {strange[0]!r}, which is no instrument: choose among {', '.join(known)}."
-                )
-            tested = [known.index(name) for name in wanted]
+            wanted, tested = _places("orthogonality", orthogonality, known)
             test = arrays.orthogonality(*self.columns, errors, tested, None if fit.weight is None else fit)
             tests["orthogonality"] = replace(test, null=f"{', '.join(wanted)} uncorrelated with the errors")
+        if redundant:
+            wanted, tested = _places("redundant", redundant, self.names.instruments)
+            test = weak.redundancy(*self.columns[1:], errors, tested)
+            tests["redundancy"] = replace(test, null=f"{', '.join(wanted)} add nothing to the first stages")
         return tests
+
+
+def _places(option: str, names: Sequence[str] | str, known: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Instruments that an option names, and where they are among those known."""
+    wanted = [names] if isinstance(names, str | int | float) else list(names)
+    strange = [name for name in wanted if name not in known]
+    if strange:
+        raise UsageError(f"{option} names {strange[0]!r}, which is no instrument: choose among {', '.join(known)}.")
+    return wanted, [list(known).index(name) for name in wanted]
 
 
 def _columns_of(est: Estimate) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], arrays.Errors]:

@@ -16,6 +16,7 @@ from econ.estimators.inference import CovarianceOptions, covariance_of, with_oth
 from econ.estimators.regression import (
     NO_MODEL_TEST,
     Net,
+    gaussian_loglik,
     group_sizes,
     least_squares,
     model_name,
@@ -25,7 +26,7 @@ from econ.estimators.regression import (
     take_effects,
 )
 from econ.estimators.sample import ORDER_OF_TIMES, Block, Sample
-from econ.estimators.within import COLLINEAR, absorb, split_columns
+from econ.estimators.within import COLLINEAR, absorb, group_means, split_columns
 
 
 def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) -> Estimate:
@@ -47,22 +48,29 @@ def between(sample: Sample, options: CovarianceOptions, *, wls: bool = False) ->
             f"than coefficients; drop regressors, or use another estimator."
         )
     sample, W = _varying_between(sample, W)
-    net = replace(net, sample=sample)
-    X, names = sample.exogenous.values, sample.exogenous.names
+    names, root = sample.exogenous.names, W[:, 0]
     rows = Rows((sample.entity_name, sample.time_name), entities, np.zeros_like(entities), np.zeros_like(entities))
     b = least_squares(W, y_b)
-    r2 = random.r_squareds(sample.y, X, b[1:], sample.entity)
+    r2 = random.r_squareds(sample.y, sample.exogenous.values, b[1:], sample.entity)
     return _estimate(
-        net,
+        replace(net, sample=sample),
         "Between regression" + (", weighted by rows" if wls else ""),
         b,
         W,
         y_b,
-        rows,
+        Design(
+            y=y_b / root,
+            X=W[:, 1:] / root[:, None],
+            names=names,
+            residuals=(y_b - W @ b) / root,
+            rows=rows,
+            keys={sample.entity_name: sample.keys[sample.entity_name]},
+            levels=False,
+        ),
         options,
         ("Intercept", *names),
         rsquareds={name: r2[name] for name in ("between", "within", "overall")},
-        nobs=entities.size,
+        root=root,
     )
 
 
@@ -116,19 +124,28 @@ def fd(sample: Sample, options: CovarianceOptions) -> Estimate:
         b,
         X,
         y,
-        used.described((), 0),
+        Design(y, X, used.exogenous.names, e, used.described((), 0), used.keys, levels=False),
         options,
         used.exogenous.names,
         rsquareds={"differences": 1 - float(e @ e / (y @ y))},
-        nobs=y.size,
     )
 
 
 def re(sample: Sample, options: CovarianceOptions, *, effects: str = "entity", variant: str = "stata") -> Estimate:
-    """Random effects: generalised least squares with Swamy and Arora's components; z statistics, as Stata and plm."""
+    """Random effects: generalised least squares with Swamy and Arora's components; z statistics, as Stata and plm.
+
+    `variant` says how the components are found ("stata", "sa", "plm"); "ml" is Gaussian maximum likelihood.
+    """
     if effects not in ("entity", "twoway"):
         raise UsageError(f"there are no random effects {effects!r}: choose among entity, twoway.")
     net = take_effects(sample, "none", options.ssc)
+    if variant == "ml":
+        if effects == "twoway" or options.cov != "classical":
+            raise UsageError(
+                f"variant='ml' is maximum likelihood with one kind of effects and classical errors, found "
+                f"effects={effects!r} and cov={options.cov!r}: leave them out, or choose the variant 'stata'."
+            )
+        return _likelihood(net)
     return _random(net, options, effects, variant, f"Random effects ({variant} components)")
 
 
@@ -155,11 +172,58 @@ def mundlak(sample: Sample, options: CovarianceOptions, *, variant: str = "stata
     return estimate if test is None else replace(estimate, tests={**estimate.tests, "mundlak": test})
 
 
+def _likelihood(net: Net) -> Estimate:
+    """Random effects by maximum likelihood, with the likelihood ratio test that there are none."""
+    sample = net.sample
+    y, X, names = sample.y, sample.exogenous.values, ("Intercept", *sample.exogenous.names)
+    found = random.maximum_likelihood(y, X, sample.entity)
+    rows = np.bincount(sample.entity)
+    residuals = y - found.b[0] - X @ found.b[1:]
+    pooled = net.residuals(least_squares(net.exogenous, net.y))
+    phi = (found.sigma_u / found.sigma_e) ** 2
+    without = Test(
+        2 * max(found.loglik - gaussian_loglik(pooled, np.ones(pooled.size)), 0.0),
+        (1,),
+        "sigma_u = 0",
+        law="chibar2",
+    )
+    overall = model_test(found.b[1:], found.cov[1:, 1:], None)
+    return Estimate(
+        model="Random effects (maximum likelihood)",
+        formula=sample.formula,
+        dependent=sample.dependent,
+        params=pd.Series(found.b, names),
+        cov=pd.DataFrame(found.cov, names, names),
+        cov_type="observed information",
+        nobs=sample.n,
+        n_coefs=len(names) + 1,  # sigma_u is one more
+        loglik=found.loglik,
+        rsquareds=random.r_squareds(y, X, found.b[1:], sample.entity),
+        tests={**({} if overall is None else {model_name(overall): overall}), "lr_pooled": without},
+        effects=(sample.entity_name,),
+        groups=group_sizes(sample),
+        notes=(*sample.notes, *([NO_MODEL_TEST] if overall is None else [])),
+        effect_values=_predicted(sample, residuals, rows * phi / (1 + rows * phi)),
+        components={"sigma_u": found.sigma_u, "sigma_e": found.sigma_e, "rho": found.rho},
+        design=Design(y, X, names[1:], residuals, sample.described((), 1), sample.keys),
+    )
+
+
+def _predicted(sample: Sample, residuals: np.ndarray, share: np.ndarray) -> dict[str, pd.Series]:
+    """Best linear predictions of the entities' effects: a `share` (N,) of the means of the residuals (n,).
+
+    A. Goldberger (1962), J. Am. Stat. Assoc. 57, 369-375.
+    """
+    index = pd.Index(sample.keys[sample.entity_name], name=sample.entity_name)
+    return {sample.entity_name: pd.Series(share * group_means(residuals, sample.entity), index, name="effect")}
+
+
 def _random(net: Net, options: CovarianceOptions, effects: str, variant: str, model: str) -> Estimate:
     sample = net.sample
     y, X = sample.y, sample.exogenous.values
     columns = np.column_stack([np.ones(sample.n), X])
     components: dict[str, float]
+    share = None
     if effects == "twoway":
         two = random.swamy_arora_twoway(y, X, sample.entity, sample.time)
         y_star = random.quasi_demean_twoway(y, two.theta, sample.entity, sample.time)
@@ -177,7 +241,7 @@ def _random(net: Net, options: CovarianceOptions, effects: str, variant: str, mo
         one = random.swamy_arora(y, X, sample.entity, variant)
         y_star = random.quasi_demean(y, one.theta, sample.entity)
         W = random.quasi_demean(columns, one.theta, sample.entity)
-        notes = one.notes
+        notes, share = one.notes, 1 - (1 - one.theta) ** 2
         low, high = float(one.theta.min()), float(one.theta.max())
         total = one.sigma2_u + one.sigma2_e
         components = {"sigma_u": one.sigma2_u**0.5, "sigma_e": one.sigma2_e**0.5, "rho": one.sigma2_u / total}
@@ -200,19 +264,21 @@ def _random(net: Net, options: CovarianceOptions, effects: str, variant: str, mo
         b,
         W,
         y_star,
-        sample.described((), 1),
+        Design(y, X, names[1:], y - columns @ b, sample.described((), 1), sample.keys),
         options,
         names,
         rsquareds={
             "transformed": transformed,
             **random.r_squareds(y, X, b[1:], sample.entity),
         },
-        nobs=sample.n,
         normal=True,
         components=components,
         notes=notes,
     )
-    return replace(found, effects=tuple(sample.keys) if effects == "twoway" else (sample.entity_name,))
+    if share is None:
+        return replace(found, effects=tuple(sample.keys))
+    predicted = _predicted(sample, y - columns @ b, share)
+    return replace(found, effects=(sample.entity_name,), effect_values=predicted)
 
 
 def _estimate(
@@ -221,26 +287,28 @@ def _estimate(
     b: np.ndarray,
     W: np.ndarray,
     y: np.ndarray,
-    rows: Rows,
+    design: Design,
     options: CovarianceOptions,
     names: Sequence[str],
     rsquareds: Mapping[str, float],
-    nobs: int,
+    root: np.ndarray | None = None,
     normal: bool = False,
     components: Mapping[str, float] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Estimate:
-    """What is estimated by least squares of y on W, columns `names`, a constant first where there is one."""
+    """What is estimated by least squares of y on W, columns `names`, a constant first where there is one.
+
+    `root` are square roots of weights that W and y hold, of mean 1.
+    """
     sample = net.sample
     e = y - W @ b
     refuse_exact_fit(sample.dependent, e, y)
     slopes = [j for j, name in enumerate(names) if name != "Intercept"]
-    found = covariance_of(W, e, rows, options, [names[j] for j in slopes])
+    found = covariance_of(W, e, design.rows, options, [names[j] for j in slopes])
     df = None if normal else found.df_resid
     said = with_other_law(found.notes, "the normal law") if normal else found.notes
     overall = model_test(b[slopes], found.V[np.ix_(slopes, slopes)], df)
     tests: dict[str, Test] = {} if overall is None else {model_name(overall): overall}
-    intercept = b[0] if len(slopes) < len(names) else 0.0
     return Estimate(
         model=model,
         formula=sample.formula,
@@ -248,22 +316,15 @@ def _estimate(
         params=pd.Series(b, list(names)),
         cov=pd.DataFrame(found.V, list(names), list(names)),
         cov_type=found.cov_type,
-        nobs=nobs,
+        nobs=y.size,
         df_resid=df,
         n_coefs=len(names),
-        loglik=None,
+        loglik=None if normal else gaussian_loglik(e, np.ones(e.size) if root is None else root),
         rsquareds=rsquareds,
         tests=tests,
         groups=group_sizes(sample),
         notes=(*sample.notes, *notes, *said, *([NO_MODEL_TEST] if overall is None else [])),
         coefficient_df=None if normal or found.df_coef is None else pd.Series(found.df_coef, list(names)),
         components=components or {},
-        design=Design(
-            y=sample.y,
-            X=sample.exogenous.values,
-            names=sample.exogenous.names,
-            residuals=sample.y - intercept - sample.exogenous.values @ b[slopes],
-            rows=sample.described((), 1),
-            keys=sample.keys,
-        ),
+        design=design,
     )

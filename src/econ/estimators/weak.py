@@ -402,47 +402,67 @@ def _roots(
 
 
 def advice(tests: RankTests, k2: int, l2: int, method: str = "2sls") -> tuple[str, ...]:
-    """What the rank tests say, in sentences; `method` is "2sls", "liml", "fuller" or "gmm"."""
+    """What the rank tests say, in sentences; `method` is "2sls", "liml", "fuller" or "gmm".
+
+    Strong is what the effective F says where errors are not iid and there is one endogenous regressor, and what Stock
+    and Yogo's values say elsewhere.
+    """
     name = "Cragg-Donald F" if tests.iid else "Kleibergen-Paap rk Wald F"
     found = [
         f"Underidentification: {'Anderson' if tests.iid else 'Kleibergen-Paap rk'} LM, {tests.lm}; "
         + ("not rejected: the equation may not be identified." if tests.lm.pvalue > 0.05 else "rejected at 5 %.")
     ]
-    table = {"2sls": "size", "gmm": "size", "liml": "liml_size", "fuller": "fuller_bias"}[method]
-    what = "relative bias" if table == "fuller_bias" else "size of a 5 % test"
-    values = {level: critical_value(k2, l2, table, level) for level in LEVELS[table]}
-    kept = [level for level, value in values.items() if value is not None and tests.f > value]
-    text = f"{name} = {tests.f:.2f}; "
     if np.isnan(tests.f):
-        text = f"{name} is not computed: the covariance of the products of instruments and errors is singular."
-    elif all(value is None for value in values.values()):
-        text += f"Stock and Yogo (2005), {what}: {cell(k2, l2, table, LEVELS[table][0])}."
-    else:
-        listed = ", ".join(f"{level:.0%}: {value:.2f}" for level, value in values.items() if value is not None)
-        text += f"Stock and Yogo (2005) critical values, {what}: {listed}; "
-        text += (
-            f"the {what} is at most {min(kept):.0%}."
-            if kept
-            else f"below all: the {what} may exceed {max(values):.0%}."
+        return (
+            *found,
+            f"{name} is not computed: the covariance of the products of instruments and errors is singular.",
         )
-    found.append(text)
+    text, strong = _stock_yogo(tests, k2, l2, method)
+    found.append(f"{name} = {tests.f:.2f}; {text}")
     if not tests.iid:
         found.append(
             "Stock and Yogo's values hold for iid errors only; beside robust or clustered errors they are a guide."
         )
-    if tests.effective_f is not None and not np.isnan(tests.effective_f):
-        verdict = "above" if tests.effective_f > tests.effective_critical else "not above"
+    if tests.effective_f is not None:
+        above = tests.effective_f > tests.effective_critical
+        strong = strong if tests.iid else above
         found.append(
             f"Effective F of Montiel Olea and Pflueger (2013), valid for these errors, = {tests.effective_f:.2f}; "
-            f"{verdict} {tests.effective_critical:.2f}, the critical value for a bias of 10 % of the worst case."
+            f"{'above' if above else 'not above'} {tests.effective_critical:.2f}, the critical value for a bias of "
+            f"10 % of the worst case."
         )
-    elif tests.effective_f is None and not tests.iid:
+    elif not tests.iid:
         found.append(
             "With several endogenous regressors and errors that are not iid no critical value of the rk F is "
             "established here: D. Lewis and K. Mertens (2022) derive one for the bias."
         )
-    if not kept and not np.isnan(tests.f):
+    if not strong:
         found.append(
             "The instruments are not shown to be strong: report Anderson-Rubin tests and sets, which hold anyway."
         )
     return tuple(found)
+
+
+def _stock_yogo(tests: RankTests, k2: int, l2: int, method: str) -> tuple[str, bool]:
+    """What Stock and Yogo's values say of the F, by the first table that has any, and whether it is above one."""
+    tables = {"2sls": ("size", "bias"), "gmm": ("size", "bias"), "liml": ("liml_size",), "fuller": ("fuller_bias",)}
+    for table in tables[method]:
+        values = {level: critical_value(k2, l2, table, level) for level in LEVELS[table]}
+        known = {level: value for level, value in values.items() if value is not None}
+        if known:
+            break
+    else:
+        table = tables[method][0]
+        return f"Stock and Yogo (2005), {_tolerated(table)}: {cell(k2, l2, table, LEVELS[table][0])}.", False
+    what = _tolerated(table)
+    kept = [level for level, value in known.items() if tests.f > value]
+    listed = ", ".join(f"{level:.0%}: {value:.2f}" for level, value in known.items())
+    is_ = "is" if tests.iid else "would be, for iid errors,"
+    said = (
+        f"the {what} {is_} at most {min(kept):.0%}." if kept else f"below all: the {what} may exceed {max(known):.0%}."
+    )
+    return f"Stock and Yogo (2005) critical values, {what}: {listed}; {said}", bool(kept)
+
+
+def _tolerated(table: str) -> str:
+    return "relative bias" if "bias" in table else "size of a 5 % test"
