@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 
 import econ
 from econ.errors import BadInputError, EstimationError, MissingColumnError, UsageError
+from econ.estimators import static
 from econ.estimators.covariance import PRESETS
 from econ.estimators.within import absorb, absorbed_rank, singletons, split_columns
 
@@ -590,3 +591,10 @@ def test_powers_inside_i_are_squares(panel):
     inside = econ.fit(panel, "gini ~ forward + I(forward**2)")
     # the same columns, computed by the same float operations
     assert np.array_equal(squared.params.to_numpy(), inside.params.to_numpy())
+
+
+def test_large_two_way_panels_take_least_squares(panel, monkeypatch):
+    """linearmodels iterates there; net of the effects least squares is the same."""
+    wanted = econ.fit(panel, "gini ~ forward + backward")
+    monkeypatch.setattr(static, "DUMMIES", 0)
+    assert_allclose(econ.fit(panel, "gini ~ forward + backward").params, wanted.params, rtol=1e-10)

@@ -73,10 +73,13 @@ def driscoll_kraay(S: np.ndarray, tick: np.ndarray, lags: int, kernel: str = "ba
 
     Rev. Econ. Stat. 80, 549-560.  tick (n,) whole periods; a period without rows counts as a gap.
     """
-    sums = _sums(S, tick)
+    periods, code = np.unique(tick, return_inverse=True)
+    sums = _sums(S, code)
     meat = sums.T @ sums
-    for lag, weight in _lag_weights(kernel, lags, len(sums)):
-        cross = sums[lag:].T @ sums[:-lag]
+    for lag, weight in _lag_weights(kernel, lags, periods):
+        earlier = np.minimum(np.searchsorted(periods, periods - lag), periods.size - 1)
+        there = periods[earlier] == periods - lag
+        cross = sums[there].T @ sums[earlier[there]]
         meat += weight * (cross + cross.T)
     return meat
 
@@ -91,7 +94,7 @@ def newey_west(S: np.ndarray, entity: np.ndarray, tick: np.ndarray, lags: int, k
     order = np.argsort(place)
     place, S = place[order], S[order]
     meat = S.T @ S
-    for lag, weight in _lag_weights(kernel, lags, periods):
+    for lag, weight in _lag_weights(kernel, lags, np.unique(tick)):
         earlier = np.minimum(np.searchsorted(place, place - lag), place.size - 1)
         there = place[earlier] == place - lag
         cross = S[there].T @ S[earlier[there]]
@@ -134,9 +137,16 @@ KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _lag_weights(kernel: str, lags: int, periods: int) -> list[tuple[int, float]]:
-    """(lag, weight) of the lags 1.. whose weight is not zero."""
-    lag = np.arange(1, periods)
+def _lag_weights(kernel: str, lags: int, periods: np.ndarray) -> list[tuple[int, float]]:
+    """(lag, weight) of the lags that may occur among `periods`, ascending, and whose weight is not zero."""
+    span = int(periods[-1] - periods[0])
+    if kernel != "quadratic-spectral":
+        lag = np.arange(1, min(lags, span) + 1)
+    elif span < 2 * periods.size:
+        lag = np.arange(1, span + 1)
+    else:  # a calendar of few days, say: not all lags occur
+        lag = np.unique(periods[:, None] - periods)
+        lag = lag[lag > 0]
     weight = KERNELS[kernel](lag / (lags + 1))
     return [(int(each), float(w)) for each, w in zip(lag, weight, strict=True) if w != 0]
 

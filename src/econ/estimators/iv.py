@@ -39,7 +39,7 @@ from econ.estimators.regression import (
     take_effects,
 )
 from econ.estimators.sample import Sample
-from econ.estimators.within import absorb, mean
+from econ.estimators.within import absorber, mean
 
 
 def iv(
@@ -329,8 +329,10 @@ def _columns_of(est: Estimate) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray
     time = rows.time if "time" in rows.absorbed else None
     root = np.ones(rows.n) if rows.weight is None else np.sqrt(rows.weight)
 
+    out_of = absorber(entity, time, rows.weight)
+
     def net(values: np.ndarray) -> np.ndarray:
-        rest = absorb(values, entity, time, rows.weight)
+        rest = out_of(values)
         return rest * (root if values.ndim == 1 else root[:, None])
 
     first = design.X.shape[1] - design.endogenous

@@ -17,14 +17,15 @@ from econ.estimators.inference import Inference
 from econ.estimators.sample import Block, Sample
 from econ.estimators.within import (
     COLLINEAR,
+    TwoWay,
     absorb,
     absorbed_rank,
+    absorber,
     demean,
     group_means,
     mean,
     singletons,
     split_columns,
-    time_effects,
 )
 
 EFFECTS = {  # name -> (entity effects?, time effects?), heading
@@ -45,6 +46,8 @@ class Net:
         Without the columns that cannot be estimated.
     entity, time : (n,) int or None
         Codes of the effects that are absorbed, None where they are not.
+    both : TwoWay or None
+        The two kinds of effects where both are absorbed.
     rank : int
         Coefficients that the effects take up, the constant included.
     root : (n,) float
@@ -57,6 +60,7 @@ class Net:
     sample: Sample
     entity: np.ndarray | None
     time: np.ndarray | None
+    both: TwoWay | None
     rank: int
     root: np.ndarray
     y: np.ndarray
@@ -102,12 +106,15 @@ def take_effects(sample: Sample, effects: str, ssc: str) -> Net:
     root = np.ones(sample.n) if sample.weight is None else np.sqrt(sample.weight)
     named = tuple(compress(sample.keys, (by_entity, by_time)))
 
+    both = None if entity is None or time is None else TwoWay(entity, time, sample.weight)
+    out_of = absorber(entity, time, sample.weight) if both is None else both.absorb
+
     def net(values: np.ndarray) -> np.ndarray:
-        rest = absorb(values, entity, time, sample.weight)
+        rest = out_of(values)
         return rest * (root if values.ndim == 1 else root[:, None])
 
     sample, blocks = _estimable(sample, net, root, named)
-    rank = absorbed_rank(entity, time)
+    rank = absorbed_rank(entity, time) if both is None else both.rank
     k = sum(block.shape[1] for block in blocks[:2])
     if sample.n - rank - k <= 0:
         raise EstimationError(
@@ -120,7 +127,7 @@ def take_effects(sample: Sample, effects: str, ssc: str) -> Net:
         raise EstimationError(
             f"{sample.dependent!r} does not vary{out}: there is nothing to explain; check the column."
         )
-    return Net(sample, entity, time, rank, root, y, *blocks)
+    return Net(sample, entity, time, both, rank, root, y, *blocks)
 
 
 def _singletons(sample: Sample, by_entity: bool, by_time: bool, ssc: str) -> Sample:
@@ -263,10 +270,10 @@ def effect_values(net: Net, b: np.ndarray, constant: float) -> dict[str, pd.Seri
     rest = net.sample.y - constant - net.regressors.values @ b
     found: dict[str, np.ndarray] = {}
     if net.time is not None:
-        if net.entity is None:
+        if net.both is None:
             found[net.sample.time_name] = group_means(rest, net.time, weight)
         else:
-            values = time_effects(rest, net.entity, net.time, weight)
+            values = net.both.time_effects(rest)
             values = values - mean(values[net.time], weight)
             found[net.sample.time_name] = values
             rest = rest - values[net.time]
@@ -290,8 +297,8 @@ def rsquareds(net: Net, b: np.ndarray, e: np.ndarray) -> dict[str, float]:
         return {"overall": float(lsdv)}
     group = net.time if net.entity is None else net.entity
     fitted = net.regressors.values @ b
-    if net.entity is not None and net.time is not None:
-        fitted = fitted + time_effects(y - fitted, net.entity, net.time, weight)[net.time]
+    if net.both is not None:
+        fitted = fitted + net.both.time_effects(y - fitted)[net.time]
     within = net.root * demean(y, group, weight)
     r2 = {
         "within": 1 - rss / (within @ within),
@@ -299,7 +306,7 @@ def rsquareds(net: Net, b: np.ndarray, e: np.ndarray) -> dict[str, float]:
         "overall": squared_correlation(fitted, y, weight),
         "lsdv": lsdv,
     }
-    if net.entity is not None and net.time is not None:
+    if net.both is not None:
         r2["net"] = 1 - rss / (net.y @ net.y)
     return {name: float(value) for name, value in r2.items()}
 

@@ -91,12 +91,18 @@ def _fit(net: Net, model: str, options: CovarianceOptions) -> Estimate:
     )
 
 
+# Dummies of two-way effects beyond which linearmodels iterates, with a warning, where least squares is exact
+DUMMIES = 2**27
+
+
 def _coefficients(net: Net) -> np.ndarray:
-    """(k,) slopes by linearmodels, on columns centred and scaled so that units cannot cost digits."""
+    """(k,) slopes by linearmodels, where it solves exactly; columns are centred and scaled, so units cost no digits."""
     from linearmodels.panel import PanelOLS, PooledOLS
     from linearmodels.panel.utility import AbsorbingEffectError
 
     sample = net.sample
+    if net.both is not None and sample.n * min(len(levels) for levels in sample.keys.values()) > DUMMIES:
+        return least_squares(net.exogenous, net.y)
     scale = np.linalg.norm(net.exogenous, axis=0)
     # without effects who stands where does not matter, and without a time column an entity has many rows of one time
     entity = sample.entity if net.effects else np.arange(sample.n)

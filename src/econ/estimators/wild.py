@@ -28,7 +28,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from econ.errors import BadInputError, EstimationError, UsageError
-from econ.estimators.within import COLLINEAR, absorb, split_columns
+from econ.estimators.within import COLLINEAR, absorber, split_columns
 
 # Points and probabilities; mean 0 and variance 1.
 WEIGHTS = {
@@ -142,8 +142,9 @@ def wild_bootstrap(
         Of the clustered covariance, see `covariance.cluster_factor`; it enters t and the standard error, not p.
     """
     cluster, plan = _plan(len(y), cluster, draw_by, weights, draws, seed, level)
-    y, X = absorb(_finite(y, "y"), entity, time), _finite(X, "the regressors")
-    Q, T, length = _orthonormal(X, absorb(X, entity, time), "the regressors")
+    out_of = absorber(entity, time)
+    y, X = out_of(_finite(y, "y")), _finite(X, "the regressors")
+    Q, T, length = _orthonormal(X, out_of(X), "the regressors")
     R, null = _restrictions(R, null, X.shape[1])
     A = Q @ solve_triangular(T, (R / length).T, trans="T")  # X (X'X)^-1 R'
     size = np.linalg.norm(A, axis=0)
@@ -159,7 +160,7 @@ def wild_bootstrap(
     S = _sums(A * u[:, None], cluster).T  # (q, G)
 
     def maps(U: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _maps(A, U, cluster, plan.group, lambda values: _net(values, Q, entity, time))
+        return _maps(A, U, cluster, plan.group, lambda values: _net(values, Q, out_of))
 
     if q > 1:
         c, C = maps((u + A @ np.linalg.solve(A.T @ A, delta) if restricted else u)[:, None])
@@ -224,8 +225,9 @@ def wild_bootstrap_iv(
     """
     cluster, plan = _plan(len(y), cluster, draw_by, weights, draws, seed, 0.95)
     y, Y, X, Z = (_finite(v, name) for v, name in ((y, "y"), (Y, "Y"), (X, "X"), (Z, "Z")))
-    QX = _orthonormal(X, absorb(X, entity, time), "the regressors")[0]
-    y, Y, Z_net = (_net(v, QX, entity, time) for v in (y, Y, Z))
+    out_of = absorber(entity, time)
+    QX = _orthonormal(X, out_of(X), "the regressors")[0]
+    y, Y, Z_net = (_net(v, QX, out_of) for v in (y, Y, Z))
     Q = _orthonormal(Z, Z_net, "the instruments")[0]
     m, L = Y.shape[1], Q.shape[1]
     if not (isinstance(j, Integral) and 0 <= j < m):
@@ -248,7 +250,7 @@ def wild_bootstrap_iv(
     u = v - rest @ (np.linalg.pinv(Q.T @ rest) @ Q.T @ v)
     P = np.linalg.lstsq(np.column_stack([Q, u]), Y)[0][:L]  # (L, m)
     U = np.column_stack([u, Y - Q @ P])
-    c, C = _maps(Q, U, cluster, plan.group, lambda values: _net(values, QX, entity, time))
+    c, C = _maps(Q, U, cluster, plan.group, lambda values: _net(values, QX, out_of))
     fixed = np.stack([_sums(q[:, None] * (Q @ P), cluster).T for q in Q.T])[..., None]  # (L, m, G, 1)
 
     stars = []
@@ -388,9 +390,9 @@ def _maps(
     return c, C
 
 
-def _net(values: np.ndarray, Q: np.ndarray, entity: np.ndarray | None, time: np.ndarray | None) -> np.ndarray:
-    """(n, p) values net of the effects and of the regressors that the orthonormal Q (n, k) spans."""
-    values = absorb(values, entity, time)
+def _net(values: np.ndarray, Q: np.ndarray, out_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(n, p) values net of the effects, by `out_of`, and of the regressors that the orthonormal Q (n, k) spans."""
+    values = out_of(values)
     return values - Q @ (Q.T @ values)
 
 

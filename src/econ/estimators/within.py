@@ -1,17 +1,23 @@
 """Fixed effects as a projection: values net of entity effects, of time effects, or of both.
 
 All functions take (n,) or (n, k) float values and (n,) dense integer codes 0.., and return new arrays.  With both
-effects the panel may be unbalanced: the time effects that remain after the entity means are taken out are solved for
-exactly (D. Wansbeek, A. Kapteyn (1989), "Estimation of the error-components model with incomplete panels",
+effects the panel may be unbalanced: the effects of one kind that remain after the means of the other are taken out are
+solved for exactly (D. Wansbeek, A. Kapteyn (1989), "Estimation of the error-components model with incomplete panels",
 J. Econom. 41, 341-361, eq. 2.9), not iterated.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from functools import partial
 
-# Share of the largest eigenvalue below which a direction of the time effects is not identified.  Eigenvalues that
-# are zero come out near 1e-15; a chain of a thousand periods that overlap by one entity still has 1e-6.
+import numpy as np
+from scipy import sparse
+from scipy.linalg import lu_factor, lu_solve
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
+
+# Share of the largest eigenvalue below which a direction is not there: zero comes out near 1e-15.
 SINGULAR = 1e-10
 
 # A column is absorbed where this share of its length is left of it.  Rounding leaves 1e-15 to 1e-13; real data with
@@ -42,21 +48,71 @@ def demean(values: np.ndarray, code: np.ndarray, weight: np.ndarray | None = Non
     return values - group_means(values, code, weight)[code]
 
 
-def _time_system(entity: np.ndarray, time: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """(t, t) cross product of time dummies after their entity means are taken out."""
-    n, t = entity.max() + 1, time.max() + 1
-    crossing = np.bincount(entity * t + time, weight, minlength=n * t).reshape(n, t).astype(float)
-    return np.diag(crossing.sum(axis=0)) - crossing.T @ (crossing / crossing.sum(axis=1, keepdims=True))
+# Where both kinds of effects have more levels than this the system is factored as a sparse matrix.
+DENSE = 2000
+
+
+class TwoWay:
+    """Effects of entity and time together: codes (n,) of both, and weights (n,) if any; factored once.
+
+    The kind with more levels is taken out by its means, the other is solved for.  Its cross product is a weighted
+    Laplacian of the graph in which an entity and a time are joined by their row, so that one level of every connected
+    part is free, and is set to zero.
+    """
+
+    def __init__(self, entity: np.ndarray, time: np.ndarray, weight: np.ndarray | None = None) -> None:
+        self.entity, self.time, self.weight = entity, time, weight
+        n, t = int(entity.max()) + 1, int(time.max()) + 1
+        joined = sparse.coo_matrix((np.ones(entity.size), (entity, n + time)), (n + t, n + t))
+        parts, part = connected_components(joined, directed=False)
+        self.rank = n + t - parts
+        self._part_of_time = part[n:]
+        self._many, self._few = (entity, time) if t <= n else (time, entity)
+        part_of_few = part[n:] if t <= n else part[:n]
+        self._solved = np.ones(part_of_few.size, bool)
+        self._solved[np.unique(part_of_few, return_index=True)[1]] = False
+        self._solve = self._factored() if self._solved.any() else None
+
+    def _factored(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Solver of the system of the levels that are not set to zero."""
+        ones = np.ones(self._many.size) if self.weight is None else self.weight
+        crossing = sparse.csr_matrix((ones, (self._many, self._few)))
+        share = sparse.diags(1 / np.asarray(crossing.sum(axis=1)).ravel())
+        total = sparse.diags(np.asarray(crossing.sum(axis=0)).ravel())
+        system = (total - crossing.T @ share @ crossing).tocsr()[self._solved][:, self._solved]
+        if system.shape[0] > DENSE:
+            return splu(system.tocsc()).solve
+        return partial(lu_solve, lu_factor(system.toarray()))
+
+    def _few_effects(self, values: np.ndarray) -> np.ndarray:
+        """(levels,) or (levels, k) effects of the kind with fewer levels, the other's being free."""
+        net = demean(values, self._many, self.weight)
+        count = np.bincount(self._few, self.weight)
+        sums = group_means(net, self._few, self.weight) * (count[:, None] if values.ndim == 2 else count)
+        effects = np.zeros_like(sums)
+        if self._solve is not None:
+            effects[self._solved] = self._solve(sums[self._solved])
+        return effects
+
+    def time_effects(self, values: np.ndarray) -> np.ndarray:
+        """(t,) or (t, k) least-squares time effects beside free entity effects, summing to zero in connected parts."""
+        effects = self._few_effects(values)
+        # panels that overlap by little lose digits, which a second pass over what is left brings back
+        effects += self._few_effects(values - effects[self._few])
+        if self._few is self.entity:
+            effects = group_means(values - effects[self.entity], self.time, self.weight)
+        return demean(effects, self._part_of_time)
+
+    def absorb(self, values: np.ndarray) -> np.ndarray:
+        """Values net of both effects; weights only say how they are found."""
+        return demean(values - self.time_effects(values)[self.time], self.entity, self.weight)
 
 
 def time_effects(
     values: np.ndarray, entity: np.ndarray, time: np.ndarray, weight: np.ndarray | None = None
 ) -> np.ndarray:
-    """(t,) or (t, k) least-squares time effects beside free entity effects, summing to zero where connected."""
-    net = demean(values, entity, weight)
-    count = np.bincount(time, weight)
-    sums = group_means(net, time, weight) * (count[:, None] if values.ndim == 2 else count)
-    return np.linalg.pinv(_time_system(entity, time, weight), rcond=SINGULAR, hermitian=True) @ sums
+    """`TwoWay.time_effects`, once."""
+    return TwoWay(entity, time, weight).time_effects(values)
 
 
 def absorb(
@@ -66,13 +122,18 @@ def absorb(
 
     With `weight` (n,) the effects are those of weighted least squares; the values come back unweighted.
     """
+    return absorber(entity, time, weight)(values)
+
+
+def absorber(
+    entity: np.ndarray | None, time: np.ndarray | None, weight: np.ndarray | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """`absorb` for many columns: what takes time is done once."""
+    if entity is not None and time is not None:
+        return TwoWay(entity, time, weight).absorb
     if entity is None and time is None:
-        return values - mean(values, weight)
-    if entity is None:
-        return demean(values, time, weight)
-    if time is None:
-        return demean(values, entity, weight)
-    return demean(values - time_effects(values, entity, time, weight)[time], entity, weight)
+        return lambda values: values - mean(values, weight)
+    return partial(demean, code=time if entity is None else entity, weight=weight)
 
 
 def absorbed_rank(entity: np.ndarray | None, time: np.ndarray | None) -> int:
@@ -81,8 +142,7 @@ def absorbed_rank(entity: np.ndarray | None, time: np.ndarray | None) -> int:
         return 1
     if entity is None or time is None:
         return int((time if entity is None else entity).max()) + 1
-    eigenvalues = np.linalg.eigvalsh(_time_system(entity, time))
-    return int(entity.max()) + 1 + int((eigenvalues > SINGULAR * eigenvalues.max()).sum())
+    return TwoWay(entity, time).rank
 
 
 def split_columns(X: np.ndarray, net: np.ndarray) -> tuple[list[int], list[int], list[int]]:
