@@ -460,11 +460,17 @@ FEW = "few clusters: leverage makes residuals smaller than errors (Cameron and M
 PERIODS = "rests on many periods, and 14 or 10 are few (fixest asks for 20)"
 LAGS = "two lags at most, with falling weights, catch a part of the persistence"
 
+BETWEEN = "few entities: the between regression has one row each"
+HAUSMAN = ("contrast", "sigmamore", "auxiliary", "auxiliary clustered")
+OF_EFFECTS = ("F of both effects", "F of entity effects", "breusch_pagan", "breusch_pagan, honda")
+
 # (row, kind of errors) -> why a share is off nominal; the kind "" stands for all that are not named
 WHY = {
     ("classical", "heteroskedastic"): "takes all errors to have one variance",
     ("classical", "AR(1)"): "takes rows as independent; errors and regressors persist (Bertrand et al. 2004)",
     ("classical", "common shocks"): SHARED,
+    ("hc1", ""): "leverage makes residuals smaller than errors: take hc3",
+    ("cr2, t(G - 1)", ""): "G - 1 degrees of freedom are more than Satterthwaite's",
     ("hc1", "AR(1)"): "takes rows as independent",
     ("hc1", "common shocks"): SHARED,
     ("hc3", "AR(1)"): "takes rows as independent",
@@ -479,7 +485,41 @@ WHY = {
     ("newey-west", "AR(1)"): LAGS,
     ("newey-west", "common shocks"): SHARED,
     **{(name, "common shocks"): SHARED for name in mc.SLOW},
+    # tests of panels
+    ("hausman, contrast", ""): "V(b) - V(B) has two error variances and need not be positive: take sigmamore",
+    ("hausman, sigmamore", ""): BETWEEN,
+    ("hausman, auxiliary", ""): BETWEEN,
+    ("hausman, auxiliary clustered", ""): "clusters hardly outnumber the columns tested, and there is no factor",
+    **{(f"hausman, {kind}", "common shocks"): SHARED for kind in HAUSMAN},
+    **{(f"hausman, {kind}", "AR(1)"): f"{BETWEEN}; rows count as independent" for kind in HAUSMAN[:-1]},
+    **{(name, "AR(1)"): "errors that persist look like effects" for name in OF_EFFECTS},
+    **{(name, ""): "its chi2 law comes with many entities" for name in OF_EFFECTS},
+    **{(name, "common shocks"): "effects of the period are not in its regression" for name in OF_EFFECTS},
+    ("pesaran_cd, entity effects", "AR(1)"): "its variance takes errors as independent over time",
+    (
+        "pesaran_cd, two-way effects",
+        "",
+    ): "period effects make residuals sum to 0, CD is not for those (Juodis, Reese 2022)",
+    ("wooldridge_serial", ""): FEW,
+    ("wooldridge_serial", "common shocks"): SHARED,
+    ("modified_wald", ""): "needs long panels: the variance of squared residuals is taken from T of them",
+    ("lr, 8 slopes", ""): "chi2 counts none of the coefficients that effects cost: take the F of wald",
+    ("lr, 8 slopes", "AR(1)"): "rows count as independent",
+    ("wald, 8 slopes, classical", "AR(1)"): "rows count as independent",
+    ("wald, 2 slopes, CR1", ""): FEW,
+    ("wald, 8 slopes, CR1", ""): "clusters hardly outnumber restrictions, refused where they do not",
 }
+# of instruments, by the beginning of the row and a part of the kind; the first that fits
+WHY_INSTRUMENTS = (
+    ("2SLS", "weak", "weak instruments: report Anderson-Rubin sets"),
+    ("2SLS", "CR1", FEW),
+    ("LIML", "weak", "weak instruments: report Anderson-Rubin sets"),
+    ("Fuller", "weak", "weak instruments: report Anderson-Rubin sets"),
+    ("anderson_rubin", "CR1", FEW),
+    ("overidentification", "weak", "weak instruments, and large-sample counts as in ivreg2"),
+    ("", "iid", "large-sample counts as in ivreg2: n, not n less effects (dofminus= takes them out)"),
+    ("", "CR1", "few clusters: the covariance of moments grows with what is tested"),
+)
 
 
 def verdict(shares: Mapping[str, Share], nominal: float, words: tuple[str, str], why: str) -> str:
@@ -507,7 +547,9 @@ def percent(each: Share) -> str:
 
 
 def why(row: str, kind: str) -> str:
-    return WHY.get((row, kind), WHY.get((row, ""), ""))
+    found = WHY.get((row, kind), WHY.get((row, ""), ""))
+    fitting = (text for start, part, text in WHY_INSTRUMENTS if row.startswith(start) and part in kind and ";" in kind)
+    return found or next(fitting, "")
 
 
 Line = tuple[str, str, Mapping[str, Share], float]  # name, kind of errors, shares by column, nominal

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,24 @@ from econ.estimators.random import (
     first_differences,
     quasi_demean,
     quasi_demean_twoway,
-    swamy_arora,
-    swamy_arora_twoway,
 )
-from econ.estimators.within import absorb, split_columns
+from econ.estimators.regression import DF_OF_CLUSTERS
+from econ.estimators.within import absorb, demean, mean, split_columns
 
 # Share of the variance of the consistent estimator below which the variance of a contrast is rounding.
 CONTRAST = 1e-9
 
 # Share of the largest eigenvalue of a correlation matrix below which a direction has no variance of its own.
 SINGULAR = 1e-10
+
+# A. Juodis, S. Reese (2022), J. Bus. Econ. Stat. 40, 1191-1203; benchmarks/estimators.md has its size.
+CD_BESIDE_PERIODS = (
+    "effects of time make the residuals of a period sum to 0, which moves the statistic below 0 and lets it reject "
+    "without dependence: test the model without them"
+)
+
+# Share of the length of dummies that is left where the regressors hold them: rounding of a regression.
+SPANNED = 1e-8
 
 # Share of a sum of squares below which a variance about the mean is what rounding left.
 CONSTANT = 1e-12
@@ -48,7 +57,6 @@ def hausman(
     coefficients: Sequence[str] | None = None,
     method: str = "contrast",
     cov: str = "classical",
-    variant: str = "stata",
 ) -> Test:
     """Do random effects estimate the same slopes as fixed effects?
 
@@ -68,8 +76,6 @@ def hausman(
     cov : str
         For "auxiliary": "classical", or "cluster" by entity without a small-sample factor (M. Arellano (1993), "On
         the testing of correlated effects with panel data", J. Econom. 59, 87-97).
-    variant : str
-        For "auxiliary": how the components of `re` were estimated; see `estimators.random.VARIANTS`.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def hausman(
     if method == "auxiliary":
         if sigmamore or sigmaless:
             raise UsageError("sigmamore and sigmaless are for method='contrast': leave them out of 'auxiliary'.")
-        return _auxiliary(re, names, cov == "cluster", variant)
+        return _auxiliary(re, names, cov == "cluster")
     if cov != "classical":
         raise UsageError(f"cov={cov!r} needs method='auxiliary': the contrast is right for classical errors only.")
     if sigmamore and sigmaless:
@@ -105,11 +111,12 @@ def hausman(
                 f"the covariance of {est.model} is {est.cov_type}, and a contrast is right for classical errors "
                 f"only: fit with cov='classical', or pass method='auxiliary', cov='cluster'."
             )
+    _refuse_other_effects(fe, re)
     V_b, V_B = fe.cov.loc[names, names].to_numpy(), re.cov.loc[names, names].to_numpy()
     if sigmamore:
-        V_b = V_b * (_error_variance(re) / _error_variance(fe))
+        V_b = V_b * (re.error_variance / fe.error_variance)
     if sigmaless:
-        V_B = V_B * (_error_variance(fe) / _error_variance(re))
+        V_B = V_B * (fe.error_variance / re.error_variance)
     return hausman_contrast(fe.params[names].to_numpy(), V_b, re.params[names].to_numpy(), V_B)
 
 
@@ -192,17 +199,49 @@ def _common(fe: Estimate, re: Estimate, coefficients: Sequence[str] | None) -> l
     return both
 
 
-def _auxiliary(re: Estimate, names: list[str], clustered: bool, variant: str) -> Test:
+def _refuse_other_effects(fe: Estimate, re: Estimate) -> None:
+    """Raise UsageError where one has effects that the other knows nothing of; no effects may be compared with any."""
+    if not re.effects or not fe.effects:
+        return
+    for one, other in ((fe, re), (re, fe)):
+        for name in one.effects:
+            if name in other.effects or _spans(other, name):
+                continue
+            raise UsageError(
+                f"{one.model} has effects of {name} and {other.model} has none, so that their slopes differ whether or "
+                f"not effects are correlated with the regressors: fit both with the same effects, or with dummies "
+                f"(C({name})) in the other."
+            )
+
+
+def _spans(est: Estimate, effect: str) -> bool:
+    """Whether the regressors hold dummies of a column of keys, such as C(year)."""
+    design = est.design
+    if design is None:
+        return True
+    code = dict(zip(design.rows.names, (design.rows.entity, design.rows.time), strict=True))[effect]
+    levels = int(code.max()) + 1
+    if levels - 1 > design.X.shape[1]:
+        return False
+    dummies = np.eye(levels)[code]
+    columns = np.column_stack([np.ones(code.size), design.X])
+    columns /= np.linalg.norm(columns, axis=0)
+    left = dummies - columns @ np.linalg.lstsq(columns, dummies)[0]
+    return bool(np.linalg.norm(left) < SPANNED * np.linalg.norm(dummies))
+
+
+def _auxiliary(re: Estimate, names: list[str], clustered: bool) -> Test:
     design = _design(re)
     y, X, rows = design.y, design.X, design.rows
     columns = np.column_stack([np.ones(y.size), X])
-    by_entity, by_time = (name in re.effects for name in rows.names)
+    by_entity, by_time = (name in re.effects and re.random for name in rows.names)
     if by_entity and by_time:
-        theta = swamy_arora_twoway(y, X, rows.entity, rows.time).theta
+        theta = tuple(re.components[f"theta_{part}"] for part in ("entity", "time", "total"))
         y_star, W = (quasi_demean_twoway(values, theta, rows.entity, rows.time) for values in (y, columns))
     elif by_entity or by_time:
         code = rows.entity if by_entity else rows.time
-        theta = swamy_arora(y, X, code, variant).theta
+        u2, e2 = re.components["sigma_u"] ** 2, re.components["sigma_e"] ** 2
+        theta = 1 - np.sqrt(e2 / (np.bincount(code) * u2 + e2))
         y_star, W = (quasi_demean(values, theta, code) for values in (y, columns))
     else:
         raise UsageError(
@@ -211,14 +250,6 @@ def _auxiliary(re: Estimate, names: list[str], clustered: bool, variant: str) ->
     X_net = absorb(X, rows.entity if by_entity else None, rows.time if by_time else None)
     tested = [list(design.names).index(name) for name in names]
     return hausman_auxiliary(y_star, W, X_net, tested, rows.entity if clustered else None)
-
-
-def _error_variance(est: Estimate) -> float:
-    """What a classical covariance is proportional to: e'e / (n - K), for random effects of quasi-demeaned columns."""
-    if "rmse" in est.components:
-        return est.components["rmse"] ** 2
-    e = _design(est).residuals
-    return float(e @ e) / (est.nobs - est.n_coefs)
 
 
 # --- nested models --------------------------------------------------------------------------------------------------
@@ -293,7 +324,35 @@ def wald(est: Estimate, restrictions: str | Sequence[str] | np.ndarray | tuple[n
         )
     if est.df_resid is None:
         return Test(stat, (rank,), null, "chi2")
-    return Test(stat / rank, (rank, est.df_resid), null, "F")
+    if est.coefficient_df is None:
+        return Test(stat / rank, (rank, est.df_resid), null, "F")
+    if rank > 1:
+        return Test(stat / rank, (rank, est.df_resid), null, "F", DF_OF_CLUSTERS)
+    return Test(stat, (1, _satterthwaite(est, R[0])), null, "F")
+
+
+def _satterthwaite(est: Estimate, contrast: np.ndarray) -> float:
+    """Degrees of freedom of one contrast (k,) of the coefficients beside CR2."""
+    alone = np.flatnonzero(contrast)
+    if alone.size == 1:
+        return float(est.coefficient_df.iloc[alone[0]])
+    design = _design(est, weighted=True)
+    X, rows = design.X, design.rows
+    root = np.ones(rows.n) if rows.weight is None else np.sqrt(rows.weight)
+    if est.params.index[0] == "Intercept":
+        slopes = contrast[1:]
+        if rows.absorbed:  # there the constant stands for the regressors' means
+            slopes = slopes - contrast[0] * mean(X, rows.weight)
+            X = absorb(X, *_absorbed(rows), rows.weight)
+        X, contrast = np.column_stack([np.ones(rows.n), X]), np.concatenate([contrast[:1], slopes])
+    return float(covariance.satterthwaite(root[:, None] * X, rows, rows.clusters[0][1], contrast[None, :])[0])
+
+
+def _absorbed(rows: Any, but: Iterable[str] = ()) -> list[np.ndarray | None]:
+    """Codes of entity and time, None for those that are not absorbed or are among `but`."""
+    absorbed = set(rows.absorbed) - set(but)
+    codes = (("entity", rows.entity), ("time", rows.time))
+    return [code if effect in absorbed else None for effect, code in codes]
 
 
 def _restrictions(given: Any, names: list[str]) -> tuple[np.ndarray, np.ndarray, str]:
@@ -360,7 +419,8 @@ def breusch_pagan(est: Estimate, effects: str = "entity", variant: str = "lm") -
     Parameters
     ----------
     est : Estimate
-        Any estimate of the equation; the pooled residuals are computed from its design.
+        Any estimate of the equation without instruments, in levels; the residuals of least squares are computed from
+        its design, net of the fixed effects it has beside those asked about.
     effects : str
         "entity", "time" or "twoway" (both variances are 0).
     variant : str
@@ -373,12 +433,15 @@ def breusch_pagan(est: Estimate, effects: str = "entity", variant: str = "lm") -
         raise UsageError(f"there are no effects {effects!r}: choose among entity, time, twoway.")
     if variant not in ("lm", "honda"):
         raise UsageError(f"there is no variant {variant!r} of the Breusch-Pagan test: choose lm or honda.")
-    design = _design(est)
-    y = design.y
-    _, e = _least_squares(y, np.column_stack([np.ones(y.size), design.X]))
+    design = _levels(est)
+    columns = np.column_stack([design.y, design.X])
+    chosen = ["entity", "time"] if effects == "twoway" else [effects]
+    # effects that are fixed in the model and not asked about stay out
+    net = absorb(columns, *_absorbed(design.rows, but=chosen))
+    kept = split_columns(columns[:, 1:], net[:, 1:])[0]
+    _, e = _least_squares(net[:, 0], net[:, [j + 1 for j in kept]])
     codes = dict(zip(("entity", "time"), (design.rows.entity, design.rows.time), strict=True))
     shown = dict(zip(codes, design.rows.names, strict=True))
-    chosen = list(codes) if effects == "twoway" else [effects]
     roots = []
     for name in chosen:
         if np.bincount(codes[name]).max() == 1:
@@ -388,7 +451,7 @@ def breusch_pagan(est: Estimate, effects: str = "entity", variant: str = "lm") -
         roots.append(signed_multiplier(e, codes[name]))
     null = f"no random effects of {' or '.join(shown[name] for name in chosen)}"
     if variant == "lm":
-        return Test(float(np.sum(np.square(roots))), (len(roots),), null, "chi2", "of the pooled regression")
+        return Test(float(np.sum(np.square(roots))), (len(roots),), null, "chi2", "of least squares without them")
     stat = float(np.sum(roots) / np.sqrt(len(roots)))
     return Test(stat, (), null, "normal", f"one-sided, for variances are positive: p = {special.ndtr(-stat):.4g}")
 
@@ -410,7 +473,14 @@ def signed_multiplier(e: np.ndarray, code: np.ndarray) -> float:
 def pesaran_cd(est: Estimate) -> Test:
     """Are the residuals of different entities correlated?  See `cross_section_dependence`."""
     design = _design(est)
-    return cross_section_dependence(design.residuals, design.rows.entity, design.rows.time, design.rows.names)
+    if len(design.keys) < 2:
+        raise UsageError(
+            f"{est.model} has one row an entity, and dependence shows over periods: pass another estimate."
+        )
+    test = cross_section_dependence(design.residuals, design.rows.entity, design.rows.time, design.rows.names)
+    if design.rows.names[1] not in est.effects:
+        return test
+    return replace(test, note=f"{test.note}; {CD_BESIDE_PERIODS}")
 
 
 def cross_section_dependence(
@@ -446,19 +516,26 @@ def cross_section_dependence(
 
 
 def wooldridge_serial(est: Estimate) -> Test:
-    """Are the errors correlated over time?  See `serial_correlation`."""
-    design = _design(est)
-    return serial_correlation(design.y, design.X, design.rows.entity, design.rows.tick)
+    """Are the errors correlated over time?  See `serial_correlation`; effects of time are taken out of the changes."""
+    design = _levels(est)
+    time = design.rows.time if design.rows.names[1] in est.effects else None
+    return serial_correlation(design.y, design.X, design.rows.entity, design.rows.tick, time)
 
 
-def serial_correlation(y: np.ndarray, X: np.ndarray, entity: np.ndarray, tick: np.ndarray) -> Test:
+def serial_correlation(
+    y: np.ndarray, X: np.ndarray, entity: np.ndarray, tick: np.ndarray, time: np.ndarray | None = None
+) -> Test:
     """F(1, N - 1) of -1/2 as slope of the residuals of first differences on those one period before.
 
     J. Wooldridge (2010), "Econometric Analysis of Cross Section and Panel Data", 2nd ed., section 10.6.3; clustered by
     entity as in D. Drukker (2003), "Testing for serial correlation in linear panel-data models", Stata J. 3, 168-177
-    (`xtserial`).  Errors that are not correlated in levels have -1/2 in differences.
+    (`xtserial`).  Errors that are not correlated in levels have -1/2 in differences.  `time` (n,) codes are effects of
+    the model in levels, as regressors they would be dummies.
     """
     dy, dX, now, _ = first_differences(y, X, entity, tick)
+    if time is not None:  # a dummy of each period spans the changes of those in levels
+        period = np.unique(time[now], return_inverse=True)[1]
+        dy, dX = demean(dy, period), demean(dX, period)
     _, e = _least_squares(dy, dX[:, split_columns(X[now], dX)[0]])
     later, before = consecutive(entity[now], tick[now])
     groups, code = np.unique(entity[now][later], return_inverse=True)
@@ -518,12 +595,28 @@ def groupwise_heteroskedasticity(e: np.ndarray, entity: np.ndarray, name: str = 
 # --- shared ---------------------------------------------------------------------------------------------------------
 
 
-def _design(est: Estimate) -> Any:
+def _levels(est: Estimate) -> Any:
+    """The design of an equation in levels that least squares can estimate."""
+    design = _design(est)
+    if not design.levels:
+        raise UsageError(
+            f"{est.model} keeps changes or means, and this test starts from the rows of the table: pass the estimate "
+            f"by fixed effects, or pooled."
+        )
+    if design.Z is not None:
+        raise UsageError(
+            f"{est.model} has instruments, and this test is for least squares, whose residuals it computes anew: fit "
+            f"without instruments."
+        )
+    return design
+
+
+def _design(est: Estimate, weighted: bool = False) -> Any:
     _refuse_others(est)
     design = getattr(est, "design", None)
     if design is None:
         raise UsageError(f"{est.model} does not keep its rows, which this test needs: pass what econ.fit returns.")
-    if design.rows.weight is not None:
+    if design.rows.weight is not None and not weighted:
         raise UsageError(f"{est.model} is weighted, and this test is for equal weights: fit without them.")
     return design
 
@@ -574,9 +667,7 @@ def _not_nested(big: Estimate, small: Estimate) -> str | None:
         names += [f"the effect of {shown[effect]}"] * block.shape[1]
     X = np.column_stack([a.X, b.X[back], *dummies])
     root = 1.0 if rows.weight is None else np.sqrt(rows.weight)[:, None]
-    entity = rows.entity if "entity" in rows.absorbed else None
-    time = rows.time if "time" in rows.absorbed else None
-    kept = split_columns(root * X, root * absorb(X, entity, time, rows.weight))[0]
+    kept = split_columns(root * X, root * absorb(X, *_absorbed(rows), rows.weight))[0]
     return next((names[j - a.X.shape[1]] for j in kept if j >= a.X.shape[1]), None)
 
 

@@ -19,7 +19,8 @@ REGRESS_EXAMPLE = """example:
       --cov classical cluster --cluster province --out table.tex table.html
   econ regress panel.csv "gini ~ openness + [forward + backward ~ iv_forward + iv_backward]" \\
       --estimator iv --effects twoway --cov cluster --cluster province --format summary
-  econ regress panel.csv "gini ~ L.forward + L.backward" --estimator fe re --hausman"""
+  econ regress panel.csv "gini ~ L.forward + L.backward + C(year)" --estimator fe re \\
+      --effects entity --hausman"""
 
 
 def add_regress(steps) -> None:

@@ -1,7 +1,6 @@
 """Specification tests against R, against Stata's output in print, and against double loops and planted truth."""
 
-from dataclasses import dataclass, fields
-from types import SimpleNamespace
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import econ
 from econ import diagnostics
 from econ.errors import EstimationError, UsageError
 from econ.estimators.covariance import classical
-from econ.estimators.design import Rows
+from econ.estimators.design import Design, Rows
 from econ.estimators.estimate import Estimate, Test
 from econ.estimators.random import quasi_demean, quasi_demean_twoway, swamy_arora, swamy_arora_twoway
 from econ.estimators.within import absorb, absorbed_rank, demean
@@ -26,22 +25,15 @@ R_TEST = 1e-6  # statistics of R: ratios of sums of squares lose digits
 # --- stand-ins for what econ.fit returns ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted(Estimate):
-    """An estimate that knows its rows."""
-
-    design: object = None
-
-
 def rows_of(entity, time, names=("firm", "year"), tick=None):
     return Rows(names=names, entity=entity, time=time, tick=time if tick is None else tick)
 
 
-def fitted(model, y, X, names, rows, W, star, labels, absorbed=0, effects=(), cov_type="classical"):
+def fitted(model, y, X, names, rows, W, star, labels, absorbed=0, effects=(), cov_type="classical", components=None):
     """Least squares of `star` on W, labelled; `absorbed` coefficients more than W has."""
     b, e = diagnostics._least_squares(star, W)
     K = W.shape[1] + absorbed
-    return Fitted(
+    return Estimate(
         model=model,
         formula="y ~ x",
         dependent="y",
@@ -53,7 +45,9 @@ def fitted(model, y, X, names, rows, W, star, labels, absorbed=0, effects=(), co
         n_coefs=K,
         loglik=-y.size / 2 * (np.log(2 * np.pi * (e @ e) / y.size) + 1),
         effects=effects,
-        design=SimpleNamespace(y=y, X=X, names=tuple(names), rows=rows, residuals=e),
+        components=components or {},
+        error_variance=e @ e / (y.size - K),
+        design=Design(y, X, tuple(names), e, rows, keys=dict.fromkeys(rows.names, ())),
     )
 
 
@@ -73,13 +67,18 @@ def within(y, X, names, rows, effects=("firm",), **options):
 def random(y, X, names, rows, effects=("firm",)):
     W = np.column_stack([np.ones(y.size), X])
     if effects == ("firm", "year"):
-        theta = swamy_arora_twoway(y, X, rows.entity, rows.time).theta
+        two = swamy_arora_twoway(y, X, rows.entity, rows.time)
+        theta = two.theta
+        components = dict(zip(("theta_entity", "theta_time", "theta_total"), theta, strict=True))
+        components["sigma_u"] = two.sigma2_entity**0.5
         star, W = (quasi_demean_twoway(values, theta, rows.entity, rows.time) for values in (y, W))
     else:
         code = rows.entity if effects == ("firm",) else rows.time
-        theta = swamy_arora(y, X, code).theta
+        one = swamy_arora(y, X, code)
+        theta, components = one.theta, {"sigma_u": one.sigma2_u**0.5, "sigma_e": one.sigma2_e**0.5}
         star, W = (quasi_demean(values, theta, code) for values in (y, W))
-    return fitted("Random effects", y, X, names, rows, W, star, ["Intercept", *names], effects=effects)
+    labels = ["Intercept", *names]
+    return fitted("Random effects", y, X, names, rows, W, star, labels, effects=effects, components=components)
 
 
 CASES = {
@@ -425,7 +424,6 @@ def test_too_few_clusters_for_the_auxiliary_test():
         ({"method": "auxiliary", "sigmamore": True}, "leave them out of 'auxiliary'"),
         ({"coefficients": ["x0", "x9"]}, "'x9' is not a slope of both estimates: choose among x0, x1"),
         ({"coefficients": []}, "no slope in common"),
-        ({"method": "auxiliary", "variant": "nerlove"}, "no variant 'nerlove'"),
     ],
 )
 def test_refusals_of_hausman(options, says):
@@ -722,3 +720,112 @@ def test_law_of_a_statistic():
     assert str(Test(-1.96, (), "no trend", "normal", "a note")) == "z = -1.96, p = 0.0500 (no trend; a note)"
     assert Test(2.0, (1, 9), "null").pvalue == special.fdtrc(1, 9, 2.0)
     assert Test(2.0, (1,), "null").pvalue == special.chdtrc(1, 2.0)
+
+
+# --- through econ.fit -------------------------------------------------------------------------------------------------
+
+
+def panel_of(seed, entities=30, periods=8, shocks=0.0, keep=0.85):
+    """y on x with effects of the entities, and `shocks` of the periods that both share."""
+    rng = np.random.default_rng(seed)
+    i, t = (axis.ravel() for axis in np.indices((entities, periods)))
+    v, a, n = rng.normal(size=periods) * shocks, rng.normal(size=entities), i.size
+    x = rng.normal(size=n) + v[t]
+    frame = pd.DataFrame({"firm": i, "year": 2000 + t, "x": x, "z": rng.normal(size=n)})
+    frame["y"] = x + a[i] + v[t] + rng.normal(size=n)
+    return frame[(rng.random(n) < keep) | (i == 0) | (t == 0)]
+
+
+KEYS = {"entity": "firm", "time": "year"}
+
+
+def test_hausman_wants_the_same_effects():
+    """Shocks that y and x share reject any comparison of two-way with one-way effects; dummies or --effects mend it."""
+    data = panel_of(1, shocks=1.0)
+    twoway, entity = econ.fit(data, "y ~ x", **KEYS), econ.fit(data, "y ~ x", effects="entity", **KEYS)
+    one, dummies = econ.fit(data, "y ~ x", "re", **KEYS), econ.fit(data, "y ~ x + C(year)", "re", **KEYS)
+    with pytest.raises(UsageError, match=r"has effects of year and Random effects .* has none"):
+        econ.hausman(twoway, one)
+    assert econ.hausman(entity, one).df == (1,)
+    assert econ.hausman(twoway, dummies, sigmamore=True).pvalue > 0.01  # one draw of a true null
+    # the same as with dummies on both sides
+    both = econ.fit(data, "y ~ x + C(year)", effects="entity", **KEYS)
+    assert_allclose(
+        econ.hausman(twoway, dummies).stat, econ.hausman(both, dummies, coefficients="x").stat, rtol=1e-7
+    )  # differences of covariances lose digits
+    assert econ.hausman(twoway, econ.fit(data, "y ~ x", "pooled", **KEYS)).df == (1,)
+
+
+@pytest.mark.parametrize("option", ["sigmamore", "sigmaless"])
+def test_one_error_variance_whatever_small_is(option):
+    """Without small-sample counts the ratio of variances is that of sums over n, so the contrast keeps its sign."""
+    data = panel_of(2)
+    tests = []
+    for small in (True, False):
+        fe = econ.fit(data, "y ~ x + z", effects="entity", small=small, **KEYS)
+        re = econ.fit(data, "y ~ x + z", "re", small=small, **KEYS)
+        tests.append(econ.hausman(fe, re, **{option: True}))
+        base = re if option == "sigmamore" else fe
+        tests.append(base.error_variance)
+    assert_allclose(tests[0].stat * tests[1], tests[2].stat * tests[3], rtol=1e-8)
+
+
+@pytest.mark.parametrize("test", [econ.wooldridge_serial, econ.breusch_pagan])
+def test_effects_of_periods_are_dummies_to_tests_of_errors(test):
+    data = panel_of(3, shocks=1.0)
+    absorbed = econ.fit(data, "y ~ x", effects="twoway", **KEYS)
+    dummies = econ.fit(data, "y ~ x + C(year)", effects="entity", **KEYS)
+    assert_allclose(test(absorbed).stat, test(dummies).stat, rtol=1e-8)
+    assert test(absorbed).df == test(dummies).df
+
+
+def test_size_of_serial_correlation_beside_common_shocks():
+    """60 true nulls at 5 %: more than 9 rejections have a probability below 0.1 %."""
+    rejected = [
+        econ.wooldridge_serial(econ.fit(panel_of(seed, shocks=1.0), "y ~ x", **KEYS)).pvalue < 0.05
+        for seed in range(60)
+    ]
+    assert sum(rejected) <= 9
+
+
+def test_auxiliary_takes_the_components_of_its_estimate():
+    """y and columns less theta of their means, theta from the components that the estimate has."""
+    data = panel_of(4)
+    fe = econ.fit(data, "y ~ x + z", effects="entity", **KEYS)
+    stats = {
+        variant: econ.hausman(fe, econ.fit(data, "y ~ x + z", "re", variant=variant, **KEYS), method="auxiliary").stat
+        for variant in ("stata", "plm", "ml")
+    }
+    code = data["firm"].factorize(sort=True)[0]
+    y, X = data["y"].to_numpy(), data[["x", "z"]].to_numpy()
+    for variant in ("stata", "plm"):
+        theta = swamy_arora(y, X, code, variant).theta
+        W = quasi_demean(np.column_stack([np.ones(y.size), X]), theta, code)
+        wanted = diagnostics.hausman_auxiliary(quasi_demean(y, theta, code), W, demean(X, code), range(2), None)
+        assert_allclose(stats[variant], wanted.stat, rtol=1e-8)
+    assert len(set(stats.values())) == 3
+
+
+def test_one_restriction_beside_cr2_takes_satterthwaites_degrees_of_freedom():
+    data = panel_of(5, entities=8)
+    est = econ.fit(data, "y ~ x + z", cov="cr2", cluster="firm", **KEYS)
+    test = econ.wald(est, ["x"])
+    assert_allclose(test.pvalue, est.pvalues["x"], rtol=1e-9)
+    # any other basis of the regressors has the same contrast as a coefficient
+    turned = econ.fit(data.assign(s=data["x"] + data["z"]), "y ~ x + s", cov="cr2", cluster="firm", **KEYS)
+    contrast = econ.wald(est, ["x = z"])  # y = (x - z) x + z s
+    assert_allclose(contrast.pvalue, turned.pvalues["x"], rtol=1e-7)
+    several = econ.wald(est, ["x", "z"])
+    assert several.df == (2, 7)
+    assert "Satterthwaite" in several.note
+    assert_allclose(est.tests["f_model"].stat, several.stat, rtol=1e-9)
+    single = econ.fit(data, "y ~ x", cov="cr2", cluster="firm", **KEYS)
+    assert_allclose(single.tests["f_model"].pvalue, single.pvalues["x"], rtol=1e-9)
+    level = econ.wald(est, ["Intercept + x"])
+    assert 0 < level.df[1] < 8
+
+
+def test_dependence_beside_effects_of_time_is_said_to_mislead():
+    data = panel_of(6)
+    assert "sum to 0" in econ.pesaran_cd(econ.fit(data, "y ~ x", **KEYS)).note
+    assert "sum to 0" not in econ.pesaran_cd(econ.fit(data, "y ~ x", effects="entity", **KEYS)).note

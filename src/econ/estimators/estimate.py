@@ -140,6 +140,8 @@ class Estimate:
         index = key columns; groups, min, mean, max = number of groups, and their rows.
     notes : tuple of str
         Rows and variables left out, singletons, clusters and the small-sample factor.
+    error_variance : float or None
+        What a classical covariance is a multiple of.
     coefficient_df : Series, (k,), optional
         Degrees of freedom of t of every coefficient by itself, where the covariance has such (CR2).
     bootstrap : mapping of name to WildResult
@@ -174,6 +176,7 @@ class Estimate:
     effects: tuple[str, ...] = ()
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: tuple[str, ...] = ()
+    error_variance: float | None = None
     coefficient_df: pd.Series | None = None
     bootstrap: Mapping[str, WildResult] = field(default_factory=dict)
     bootstrap_options: Mapping[str, object] = field(default_factory=dict)

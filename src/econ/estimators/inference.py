@@ -124,6 +124,8 @@ class Inference:
         The smallest number of clusters.
     df_coef : (p,) float or None
         Satterthwaite degrees of freedom of each coefficient of W, for CR2.
+    variance : float or None
+        What a classical V is a multiple of: e'e over n - K, or over n.
     """
 
     V: np.ndarray
@@ -134,6 +136,7 @@ class Inference:
     factor: float
     clusters: int | None = None
     df_coef: np.ndarray | None = None
+    variance: float | None = None
 
 
 def covariance_of(
@@ -165,7 +168,7 @@ def _of_rows(W: np.ndarray, e: np.ndarray, rows: Rows, options: CovarianceOption
     """Classical, robust to heteroskedasticity, and panel-corrected."""
     n, cov = rows.n, options.cov
     df = n - rows.rank - k
-    factor, notes = 1.0, ()
+    factor, notes, variance = 1.0, (), None
     if cov == "hc1" and options.small:
         by_plm = options.ssc in ("plm", "plm-sss")
         left = n - CONVENTIONS[options.ssc].count(k, rows.rank, _levels(rows), {}) if by_plm else df
@@ -175,7 +178,8 @@ def _of_rows(W: np.ndarray, e: np.ndarray, rows: Rows, options: CovarianceOption
         notes = ("without the small-sample factor HC1 is HC0",)
     if cov == "classical":
         factor = n / df if options.small else 1.0
-        V = covariance.classical(W, e, df if options.small else n)
+        variance = float(e @ e) / (df if options.small else n)
+        V = variance * covariance.bread(W)
     elif cov == "pcse":
         V = covariance.beck_katz(W, e, rows.entity, rows.time)
     elif cov in ("hc2", "hc3"):
@@ -183,7 +187,7 @@ def _of_rows(W: np.ndarray, e: np.ndarray, rows: Rows, options: CovarianceOption
     else:
         V = factor * covariance.sandwich(W, covariance.white(W * e[:, None]))
     meat = None if cov in ("classical", "pcse") else covariance.white
-    return Inference(V, KINDS[cov], df if options.small else None, notes, meat, factor)
+    return Inference(V, KINDS[cov], df if options.small else None, notes, meat, factor, variance=variance)
 
 
 def _of_clusters(

@@ -307,7 +307,8 @@ def _estimate(
     found = covariance_of(W, e, design.rows, options, [names[j] for j in slopes])
     df = None if normal else found.df_resid
     said = with_other_law(found.notes, "the normal law") if normal else found.notes
-    overall = model_test(b[slopes], found.V[np.ix_(slopes, slopes)], df)
+    of_slopes = None if normal or found.df_coef is None else found.df_coef[slopes]
+    overall = model_test(b[slopes], found.V[np.ix_(slopes, slopes)], df, df_coef=of_slopes)
     tests: dict[str, Test] = {} if overall is None else {model_name(overall): overall}
     return Estimate(
         model=model,
@@ -324,6 +325,7 @@ def _estimate(
         tests=tests,
         groups=group_sizes(sample),
         notes=(*sample.notes, *notes, *said, *([NO_MODEL_TEST] if overall is None else [])),
+        error_variance=found.variance,
         coefficient_df=None if normal or found.df_coef is None else pd.Series(found.df_coef, list(names)),
         components=components or {},
         design=design,

@@ -319,8 +319,21 @@ def squared_correlation(a: np.ndarray, b: np.ndarray, weight: np.ndarray | None 
     return float((a @ b / length) ** 2) if length > 0 else float("nan")
 
 
-def model_test(b: np.ndarray, V: np.ndarray, df: float | None, null: str = "all slopes 0") -> Test | None:
-    """Wald test that all of b (k,) is 0, V (k, k); F with `df`, chi2 where it is None; None where V is singular."""
+# Of tests of several coefficients beside CR2.
+DF_OF_CLUSTERS = "df of the clusters: Satterthwaite's are for one restriction"
+
+
+def model_test(
+    b: np.ndarray,
+    V: np.ndarray,
+    df: float | None,
+    null: str = "all slopes 0",
+    df_coef: np.ndarray | None = None,
+) -> Test | None:
+    """Wald test that all of b (k,) is 0, V (k, k); F with `df`, chi2 where it is None; None where V is singular.
+
+    `df_coef` (k,) are Satterthwaite's degrees of freedom of single coefficients: a single one's F takes its own.
+    """
     k = b.size
     se = np.sqrt(np.diag(V))
     if not (np.isfinite(se).all() and (se > 0).all()):
@@ -330,7 +343,11 @@ def model_test(b: np.ndarray, V: np.ndarray, df: float | None, null: str = "all 
         return None
     t = b / se
     wald = float(t @ np.linalg.solve(correlation, t))
-    return Test(wald, (k,), null) if df is None else Test(wald / k, (k, df), null)
+    if df is None:
+        return Test(wald, (k,), null)
+    if df_coef is None:
+        return Test(wald / k, (k, df), null)
+    return Test(wald, (1, df_coef[0]), null) if k == 1 else Test(wald / k, (k, df), null, note=DF_OF_CLUSTERS)
 
 
 def model_name(test: Test) -> str:

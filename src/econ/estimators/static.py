@@ -61,7 +61,7 @@ def _fit(net: Net, model: str, options: CovarianceOptions) -> Estimate:
     names = ["Intercept", *sample.exogenous.names]
     tests = effects_tests(net, e @ e)
     df = coefficient_df(net, W, found)
-    overall = model_test(b, found.V[1:, 1:], found.df_resid)
+    overall = model_test(b, found.V[1:, 1:], found.df_resid, df_coef=None if df is None else df[1:])
     return Estimate(
         model=model,
         formula=sample.formula,
@@ -78,6 +78,7 @@ def _fit(net: Net, model: str, options: CovarianceOptions) -> Estimate:
         effects=net.effects,
         groups=group_sizes(sample),
         notes=(*sample.notes, *found.notes, *([NO_MODEL_TEST] if overall is None else [])),
+        error_variance=found.variance,
         coefficient_df=None if df is None else pd.Series(df, names),
         effect_values=effect_values(net, b, params[0]),
         design=Design(
