@@ -473,7 +473,7 @@ def signed_multiplier(e: np.ndarray, code: np.ndarray) -> float:
 def pesaran_cd(est: Estimate) -> Test:
     """Are the residuals of different entities correlated?  See `cross_section_dependence`."""
     design = _design(est)
-    if len(design.keys) < 2:
+    if len(design.keys) == 1:
         raise UsageError(
             f"{est.model} has one row an entity, and dependence shows over periods: pass another estimate."
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from econ.errors import UsageError
-from econ.estimators import iv, panel_models, static
+from econ.estimators import gmm, iv, panel_models, static
 from econ.estimators.covariance import PRESETS
 from econ.estimators.estimate import Estimate, Test
 from econ.estimators.inference import KINDS as COVARIANCES
@@ -47,6 +47,10 @@ class Estimator:
         Whether entity and time have to be named.
     bootstrap : bool
         Whether cov="wild" is possible.
+    cov, small : str, bool
+        What is taken where they are not given.
+    asides : function of own options to expressions, optional
+        Variables that are needed on all rows of the panel.
     """
 
     run: Callable[..., Estimate]
@@ -55,6 +59,9 @@ class Estimator:
     weights: bool = False
     panel: bool = True
     bootstrap: bool = False
+    cov: str = "classical"
+    small: bool = True
+    asides: Callable[..., tuple[str, ...]] | None = None
 
 
 ESTIMATORS = {
@@ -69,6 +76,9 @@ ESTIMATORS = {
     "gmm-iv": Estimator(
         iv.gmm_iv, "efficient GMM of one equation, in two steps or continuously updated", True, True, False
     ),
+    "gmm": Estimator(
+        gmm.gmm, "difference and system GMM of dynamic panels", cov="robust", small=False, asides=gmm.asides
+    ),
 }
 
 
@@ -79,11 +89,11 @@ def fit(
     entity: str | None = "province",
     time: str | None = "year",
     effects: str | None = None,
-    cov: str = "classical",
+    cov: str | None = None,
     cluster: str | Sequence[str] | None = None,
     ssc: str = "stata",
     *,
-    small: bool = True,
+    small: bool | None = None,
     lags: int | None = None,
     kernel: str = "bartlett",
     weights: str | None = None,
@@ -102,22 +112,25 @@ def fit(
         minmax over the rows used, I for arithmetic, C for categories.  By time: L.x, L2.x, L(1/2).x (lags), F.x
         (leads), D.x (differences), named L1.x, L2.x, F1.x, D1.x.
     estimator : str
-        One of `ESTIMATORS`: "pooled", "between", "fd", "fe", "re", "mundlak", "iv", "liml", "gmm-iv".
+        One of `ESTIMATORS`: "pooled", "between", "fd", "fe", "re", "mundlak", "iv", "liml", "gmm-iv",
+        "gmm".
     entity, time : str or None
         Key columns, names of any type; None for a cross-section, where the estimator can do without.
     effects : str, optional
         For "fe": "twoway" (default), "entity" or "time"; for "iv", "liml" and "gmm-iv" the same, by default none; for
         "re" "entity" (default) or "twoway".
-    cov : str
-        "classical", "hc0" to "hc3", "cluster" (CR1; with two columns two-way), "cr2", "cr3", "driscoll-kraay",
-        "newey-west", or "wild" (p-values and intervals of the wild cluster bootstrap beside CR1 errors).
+    cov : str, optional
+        "classical" (default), "hc0" to "hc3", "cluster" (CR1; with two columns two-way), "cr2", "cr3",
+        "driscoll-kraay", "newey-west", "wild" (p-values and intervals of the wild cluster bootstrap beside CR1
+        errors), or "robust", the default of "gmm": errors correlated at will inside each unit.
     cluster : str or two of them, optional
         Columns of the clusters, for "cluster", "cr2", "cr3" and "wild".
     ssc : str
         Whose small-sample convention: "stata" (xtreg), "reghdfe", "fixest", "plm", "ivreg2"; see
         `covariance.PRESETS`.
-    small : bool
-        False leaves small-sample factors out and takes the normal law, as ivreg2 without `small`.
+    small : bool, optional
+        False leaves small-sample factors out and takes the normal law, as ivreg2 without `small`.  True by default,
+        but False with estimator="gmm", as xtabond2.
     lags : int, optional
         Of "driscoll-kraay" and "newey-west".
     kernel : str
@@ -130,7 +143,7 @@ def fit(
         Of one estimator: `wls` of "between"; `variant` of "re" ("stata", "sa", "plm", or "ml" for maximum
         likelihood) and "mundlak"; `fuller` of "liml", `steps` of "gmm-iv" (2 or "cue"); `orthogonality`, `redundant`,
         `dofminus` and `sdofminus` of all three with instruments; of cov="wild": `draws`, `seed`, `draw_weights`,
-        `impose_null`.
+        `impose_null`.  Those of "gmm" are in `gmm.gmm` and docs/dynamic-panels.md.
 
     Returns
     -------
@@ -147,10 +160,16 @@ def fit(
     if not isinstance(estimator, str) or estimator not in ESTIMATORS:
         raise UsageError(f"there is no estimator {estimator!r}: choose among {', '.join(ESTIMATORS)}.")
     chosen = ESTIMATORS[estimator]
+    cov = chosen.cov if cov is None else cov
+    small = chosen.small if small is None else small
     wild = cov == "wild"
     bootstrap = _bootstrap_options(estimator, chosen, options) if wild else {}
     if not wild and (not isinstance(cov, str) or cov not in COVARIANCES):
         raise UsageError(f"there is no covariance {cov!r}: choose among {', '.join((*COVARIANCES, 'wild'))}.")
+    if cov == "robust" and chosen.cov != "robust":
+        raise UsageError(
+            f"cov='robust' is for estimator='gmm': pass 'hc1', or 'cluster', with estimator={estimator!r}."
+        )
     inference = CovarianceOptions("cluster" if wild else cov, ssc=ssc, lags=lags, kernel=kernel, small=small)
     own = _own_options(estimator, chosen, {**options, **({} if effects is None else {"effects": effects})})
     clusters = _clusters(cov, cluster, entity)
@@ -159,7 +178,8 @@ def fit(
     if weights is not None and not chosen.weights:
         can = ", ".join(name for name, each in ESTIMATORS.items() if each.weights)
         raise UsageError(f"estimator={estimator!r} takes no weights: leave them out, or use {can}.")
-    sample = draw_sample(df, formula, entity, time, clusters, weights, step)
+    aside = () if chosen.asides is None else chosen.asides(**own)
+    sample = draw_sample(df, formula, entity, time, clusters, weights, step, aside)
     if cov in OF_LAGS and not sample.calendar:
         sample = sample.noted(ORDER_OF_TIMES.format(sample.time_name))
     if chosen.instruments and not len(sample.instruments):

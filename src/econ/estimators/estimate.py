@@ -153,6 +153,8 @@ class Estimate:
         less the constant.  Random ones are best linear predictions.
     components : mapping of str to float
         Parameters beside the coefficients: sigma_u, sigma_e, rho, theta of random effects, kappa of LIML.
+    counts : mapping of str to int
+        What is counted beside rows and groups: instruments of GMM, censored rows of a Tobit.
     first_stages : DataFrame, optional
         Instrumental variables: one row an endogenous variable, its instruments' strength.
     valid : bool
@@ -182,6 +184,7 @@ class Estimate:
     bootstrap_options: Mapping[str, object] = field(default_factory=dict)
     effect_values: Mapping[str, pd.Series] = field(default_factory=dict)
     components: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
     first_stages: pd.DataFrame | None = None
     valid: bool = True
     design: Design | None = field(default=None, repr=False)
@@ -309,10 +312,12 @@ class Estimate:
 
     def _head(self, width: int) -> list[str]:
         label = max((len(name) for name in self.rsquareds), default=0)
-        left = [self.model, f"Effects: {', '.join(self.effects) or 'none'}", "", "R-squared:"]
+        left = [self.model, f"Effects: {', '.join(self.effects) or 'none'}", ""]
+        left += ["R-squared:"] if self.rsquareds else []
         left += [f"  {name:<{label}} = {value:.4f}" for name, value in self.rsquareds.items()]
         right = [("Number of obs", f"{self.nobs:,}")]
         right += [(f"Groups of {effect}", f"{self.groups.loc[effect, 'groups']:,}") for effect in self.effects]
+        right += [(f"Number of {what}", f"{count:,}") for what, count in self.counts.items()]
         for name in self.groups.index[:1]:
             rows = self.groups.loc[name]
             right += [(f"Obs per {name}, {what}", f"{rows[what]:,g}") for what in ("min", "max")]
@@ -322,7 +327,7 @@ class Estimate:
                 test = self.tests[name]
                 degrees = ", ".join(f"{value:g}" for value in test.df)
                 right += [(f"{prefix}{law}({degrees})", f"{test.stat:.2f}"), (f"Prob > {law}", f"{test.pvalue:.4f}")]
-        if self.n_coefs is not None:
+        if self.n_coefs is not None and self.rsquareds:
             right.append(("Adj R-squared", f"{self.rsquared_adj:.4f}"))
         if self.loglik is not None:
             right.append(("Log likelihood", f"{self.loglik:.4f}"))
@@ -403,6 +408,7 @@ class Estimate:
             "effects": list(self.effects),
             "groups": {name: int(row["groups"]) for name, row in self.groups.iterrows()},
             "components": dict(self.components),
+            "counts": dict(self.counts),
             "first_stages": {}
             if self.first_stages is None
             else {name: row.to_dict() for name, row in self.first_stages.iterrows()},

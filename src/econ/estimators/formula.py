@@ -131,6 +131,14 @@ def read(formula: str, columns: Collection[str] = ()) -> Equation:
     return equation
 
 
+def read_one(expression: str, columns: Collection[str] = ()) -> Equation:
+    """Parse one variable, or several joined by +, that stand outside the formula: they are its exogenous side."""
+    if not isinstance(expression, str) or not expression.strip() or set(expression) & set("~[]"):
+        raise UsageError(f"the variable {expression!r:.60} cannot be read: expected a column, or one of its functions.")
+    name = "of_the_panel"
+    return read(f"{name} ~ {expression}", columns)
+
+
 SHOWN = 120  # characters of a formula in a message
 
 

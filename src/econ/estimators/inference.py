@@ -49,6 +49,7 @@ KINDS = {
     "driscoll-kraay": "Driscoll-Kraay",
     "newey-west": "Newey-West",
     "pcse": "panel-corrected (Beck-Katz)",
+    "robust": "robust, clustered by unit",  # of difference and system GMM
 }
 OF_CLUSTERS = ("cluster", "cr2", "cr3")
 OF_LAGS = ("driscoll-kraay", "newey-west")

@@ -36,6 +36,26 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
+class Aside:
+    """Variables on all m rows of the panel, complete or not, for instruments that are lags.
+
+    Parameters
+    ----------
+    blocks : mapping of expression to Block
+        (m, k) columns each, NaN where a value is missing.
+    entity, tick : (m,) int
+        Codes of the entities of the panel, whole periods since its first one.
+    rows : (n,) int
+        Which of these rows are the sample's, in its order.
+    """
+
+    blocks: Mapping[str, Block]
+    entity: np.ndarray
+    tick: np.ndarray
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
     """The rows and columns of one regression.
 
@@ -58,6 +78,8 @@ class Sample:
         Whole periods since the first one, gaps kept; the codes of the times where these are no whole numbers.
     calendar : bool
         Whether `tick` are whole periods; where it is False gaps do not show.
+    aside : Aside, optional
+        Variables on all rows of the panel, where they were asked for.
     clusters : tuple of (str, (n,) int)
         Columns of clusters and their codes.
     weight : (n,) float or None
@@ -83,6 +105,7 @@ class Sample:
     index: pd.Index
     notes: tuple[str, ...] = field(default=())
     calendar: bool = True
+    aside: Aside | None = None
 
     @property
     def n(self) -> int:
@@ -114,6 +137,7 @@ class Sample:
             weight=None if self.weight is None else _scaled(self.weight[keep]),
             index=self.index[keep],
             notes=(*self.notes, note),
+            aside=None if self.aside is None else replace(self.aside, rows=self.aside.rows[keep]),
         )
 
     def noted(self, *notes: str) -> Sample:
@@ -151,8 +175,12 @@ def draw_sample(
     clusters: Sequence[str] = (),
     weights: str | None = None,
     step: int = 1,
+    aside: Sequence[str] = (),
 ) -> Sample:
-    """Evaluate `formula` on the rows of `df` that have all it needs; see `econ.fit` for what is refused."""
+    """Evaluate `formula` on the rows of `df` that have all it needs; see `econ.fit` for what is refused.
+
+    `aside` are expressions that are evaluated on all rows, and leave none out.
+    """
     if not isinstance(df, pd.DataFrame):
         raise UsageError(
             f"the panel is a {type(df).__name__}: expected a pandas DataFrame, one row an entity and time."
@@ -220,7 +248,37 @@ def draw_sample(
         weight=None if weights is None else _scaled(weight[complete]),
         index=present.index,
         notes=notes,
+        aside=_aside(df, aside, entity, time, step, complete) if aside else None,
     )
+
+
+def _aside(
+    df: pd.DataFrame, expressions: Sequence[str], entity: str | None, time: str | None, step: int, complete: np.ndarray
+) -> Aside:
+    """Each expression on all rows of the panel."""
+    if entity is None or time is None:
+        raise UsageError("instruments that are lags go by time: name the columns of entity and time.")
+    keys, blocks = [entity, time], {}
+    for expression in expressions:
+        equation = formulas.read_one(expression, [str(name) for name in df.columns])
+        shifted = {shift.name for shift in equation.shifts}
+        wanted = {name: kind for name, kind in formulas.variables(equation.exogenous) if name not in shifted}
+        made_from = [name for shift in equation.shifts for name in _inputs(shift, df, shifted)]
+        require_columns(df, dict.fromkeys([*wanted, *made_from]), "the panel")
+        columns = {name: df[name] if category else numeric(df, name, keys) for name, category in wanted.items()}
+        columns |= _shifts(df, equation, entity, time, step)
+        matrix = _matrix(equation.exogenous, pd.DataFrame(columns, df.index)).drop(columns="Intercept", errors="ignore")
+        values = {term.replace("`", ""): column.to_numpy(float) for term, column in matrix.items()}
+        for term, column in values.items():
+            if np.isinf(column).any():
+                raise BadInputError(
+                    f"{term} is not a finite number in {np.isinf(column).sum():,} of {column.size:,} rows "
+                    f"({offenders(df, np.isinf(column), keys)}): {_why_undefined(term)}."
+                )
+        _refuse_extreme(df, values, keys)
+        blocks[expression] = Block(tuple(values), np.column_stack(list(values.values())))
+    tick, _calendar = _ticks(df, time, codes(df, time)[0], step)
+    return Aside(blocks, codes(df, entity)[0], tick, np.flatnonzero(complete))
 
 
 def _complete(needed: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
