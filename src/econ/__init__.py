@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from econ.diagnostics import breusch_pagan, hausman, lr, modified_wald, pesaran_cd, wald, wooldridge_serial
     from econ.errors import BadInputError, EconError, EstimationError, MissingColumnError, ResourceError, UsageError
     from econ.estimators import ESTIMATORS, Estimate, Test, anderson_rubin, anderson_rubin_set, fit
+    from econ.estimators.gmm import Instruments
     from econ.inequality import (
         INDICES,
         IndexEstimate,
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
     from econ.reports import Finding, ReportCheck, check_report
     from econ.splicing import Splice, splice
     from econ.tables import description_table, regression_table, to_csv, to_html, to_latex, to_markdown, to_text
+    from econ.vector_autoregression import PanelVar, panel_var
 
 _HOME = {
     "errors": ("BadInputError", "EconError", "EstimationError", "MissingColumnError", "ResourceError", "UsageError"),
     "estimators": ("ESTIMATORS", "Estimate", "Test", "anderson_rubin", "anderson_rubin_set", "fit"),
+    "estimators.gmm": ("Instruments",),
+    "vector_autoregression": ("PanelVar", "panel_var"),
     "diagnostics": (
         "breusch_pagan",
         "hausman",
@@ -105,6 +109,9 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "anderson_rubin",
     "anderson_rubin_set",
     "fit",
+    "Instruments",
+    "PanelVar",
+    "panel_var",
     "breusch_pagan",
     "hausman",
     "lr",

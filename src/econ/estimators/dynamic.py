@@ -44,8 +44,8 @@ class Options:
     orders : int
         Highest order of the tests of serial correlation.
     sargan : "transformed" or "level"
-        Which residuals have sigma^2 in Sargan's test: those of the transformed equation, or as in the paper of 2009
-        those in levels.
+        Which rows sigma^2 of Sargan's test counts in system GMM: those of the transformed equation as its residuals,
+        or those in levels as xtabond2 before 2.8.3 and the paper of 2009.
     """
 
     steps: int | str = 1
@@ -241,11 +241,9 @@ def _counts(moments: Moments) -> tuple[int, int, np.ndarray]:
 def _variance(moments: Moments, e: np.ndarray, which: str) -> float:
     """sigma^2 of the errors in levels; that of differences is twice it."""
     T = moments.periods
-    if which == "level" and moments.system:
-        rows = moments.rows[:, T:]
-        return float((e[:, T:][rows] ** 2).sum() / rows.sum())
     rows = moments.transformed
-    return float((e[:, :T][rows] ** 2).sum() / rows.sum()) / (2 if moments.transform == "fd" else 1)
+    counted = moments.counted if which == "level" else rows
+    return float((e[:, :T][rows] ** 2).sum() / counted.sum()) / (2 if moments.transform == "fd" else 1)
 
 
 def _factor(options: Options, n: int, groups: int, k: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,18 +101,10 @@ def gmm(
     factor : "new" or "old"
         With `small`: of xtabond2 since 2006, or before.
     sargan : "transformed" or "level"
-        Residuals that Sargan's test takes sigma^2 from; "level" as in the paper of 2009.
+        Rows that sigma^2 of Sargan's test counts; "level" as in the paper of 2009.
     """
     _check(options, system, steps, transform, h, orders, factor, sargan, collapse, time_effects, windmeijer)
-    aside = sample.aside
-    if aside is None:
-        raise UsageError("gmm needs the whole panel: call it through econ.fit(..., estimator='gmm').")
-    if not sample.entity_name or not sample.calendar:
-        raise UsageError(
-            f"{sample.time_name} holds no whole numbers, and lags of instruments go by the calendar: give it as whole "
-            f"years or periods."
-        )
-    cube = _Cube.of(sample, aside)
+    cube = Cube.of(sample)
     names = list(sample.exogenous.names)
     X = cube.of_sample(sample.exogenous.values)
     y = cube.of_sample(sample.y)
@@ -125,7 +118,7 @@ def gmm(
     moments = build(
         y, X, names, styles, standard, system=system, transform=transform, h=h, constant=CONSTANT if system else None
     )
-    _refuse_empty(moments, sample, transform)
+    refuse_empty(moments, sample, transform)
     moments, dropped, idle = without_redundant(moments)
     settings = dynamic.Options(
         steps=steps,
@@ -213,7 +206,7 @@ def _standard(iv: object) -> list[tuple[tuple[str, ...], str, str]]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cube:
+class Cube:
     """Where the rows of a sample and of the whole panel stand among N units and T periods."""
 
     shape: tuple[int, int]
@@ -223,7 +216,16 @@ class _Cube:
     known: np.ndarray
 
     @classmethod
-    def of(cls, sample: Sample, aside: Aside) -> _Cube:
+    def of(cls, sample: Sample) -> Cube:
+        """The places of a sample that was drawn with variables aside."""
+        aside = sample.aside
+        if aside is None:
+            raise UsageError("lags of instruments need the whole panel: call econ.fit(..., estimator='gmm').")
+        if not sample.calendar:
+            raise UsageError(
+                f"{sample.time_name} holds no whole numbers, and lags of instruments go by the calendar: give it as "
+                f"whole years or periods."
+            )
         start, stop = int(aside.tick.min()), int(aside.tick[aside.rows].max())
         # periods after the last row that is used instrument nothing
         unit = np.full(int(aside.entity.max()) + 1, -1)
@@ -261,7 +263,7 @@ class _Cube:
         return self.of_sample(dummies), [f"{sample.time_name}[{level}]" for level in levels[1:]]
 
 
-def _gmm_styles(gmm: Mapping, cube: _Cube, collapse: bool) -> Iterator[GmmStyle]:
+def _gmm_styles(gmm: Mapping, cube: Cube, collapse: bool) -> Iterator[GmmStyle]:
     for names, lags in _sets(gmm):
         for expression in names:
             for name, values in cube.columns(expression):
@@ -276,20 +278,21 @@ def _gmm_styles(gmm: Mapping, cube: _Cube, collapse: bool) -> Iterator[GmmStyle]
                 )
 
 
-def _iv_styles(iv: object, cube: _Cube) -> Iterator[IvStyle]:
+def _iv_styles(iv: object, cube: Cube) -> Iterator[IvStyle]:
     for names, equation, group in _standard(iv):
         for expression in names:
             for name, values in cube.columns(expression):
                 yield IvStyle(name, values, equation, group=group)
 
 
-def _refuse_empty(moments: Moments, sample: Sample, transform: str) -> None:
+def refuse_empty(moments: Moments, sample: Sample, transform: str) -> None:
     if not moments.transformed.any():
-        spans = np.bincount(sample.entity)
+        known = np.unique(sample.aside.tick).size
+        most = int(np.bincount(sample.entity).max())
         what = "two consecutive periods" if transform == "fd" else "two periods"
         raise EstimationError(
-            f"no {sample.entity_name} has {what} with all variables (at most {spans.max()} rows each, after lags): "
-            f"expected at least one more period than the lags take away; use fewer lags, or a longer panel."
+            f"no {sample.entity_name} has {what} with all variables: the panel has {known} periods, and lags and gaps "
+            f"leave {most} at most; expected at least {max(known - most, 0) + 2} periods without gaps, or fewer lags."
         )
     if moments.Z.shape[2] == 0 or not moments.Z.any():
         raise EstimationError("all instruments are zero in every row that is used: give other lags or variables.")
@@ -346,7 +349,7 @@ def _estimate(
         n_coefs=len(names),
         tests=tests,
         groups=sizes,
-        counts={"instruments": found.instruments},
+        counts={"groups": found.groups, "instruments": found.instruments},
         notes=(
             *sample.notes,
             *([f"{', '.join(dropped)} dropped: collinear with regressors before"] if dropped else []),
@@ -412,16 +415,29 @@ def _judged(found: dynamic.DynamicFit, settings: dynamic.Options, moments: Momen
 
 def _listed(moments: Moments) -> list[str]:
     """The instruments of each equation, as xtabond2 lists them."""
-    groups: dict[str, list[str]] = {}
+    lags: dict[tuple[bool, str], list[int]] = {}
+    plain = []
     for label, gmm, level in zip(moments.labels, moments.gmm, moments.levels, strict=True):
-        if gmm:
-            what = f"GMM-style instruments of the {'level' if level else 'transformed'} equation"
-        else:
-            what = "standard instruments"
-        name = label.split(" at ")[0] if gmm else label
-        if name not in groups.setdefault(what, []):
-            groups[what].append(name)
-    return [f"{what}: {', '.join(names)}" for what, names in groups.items()]
+        if not gmm:
+            plain.append(label)
+            continue
+        found = re.fullmatch(r"(?:L(-?\d+)\.)?((?:D\.)?.*?)(?: at \d+)?", label)
+        key = (bool(level), found[2]) if found[1] or level else (bool(level), label.split(" at ")[0])
+        lags.setdefault(key, [])
+        lag = int(found[1] or 0)
+        if lag not in lags[key]:
+            lags[key].append(lag)
+    texts = []
+    for level, what in ((False, "transformed"), (True, "level")):
+        named = [f"{_range(each)}{name}" for (which, name), each in lags.items() if which == level]
+        texts += [f"instruments of the {what} equation by lags: {', '.join(named)}"] if named else []
+    return [*texts, *([f"standard instruments: {', '.join(plain)}"] if plain else [])]
+
+
+def _range(lags: list[int]) -> str:
+    if lags == [0]:
+        return ""
+    return f"L{lags[0]}." if len(lags) == 1 else f"L({min(lags)}/{max(lags)})."
 
 
 def _bounds(sample: Sample, params: pd.Series) -> list[str]:
