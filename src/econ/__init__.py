@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from econ.errors import BadInputError, EconError, EstimationError, MissingColumnError, ResourceError, UsageError
     from econ.estimators import ESTIMATORS, Estimate, Test, anderson_rubin, anderson_rubin_set, fit
     from econ.estimators.gmm import Instruments
+    from econ.estimators.granger import Granger, granger, granger_table
     from econ.inequality import (
         INDICES,
         IndexEstimate,
@@ -45,6 +46,7 @@ _HOME = {
     "errors": ("BadInputError", "EconError", "EstimationError", "MissingColumnError", "ResourceError", "UsageError"),
     "estimators": ("ESTIMATORS", "Estimate", "Test", "anderson_rubin", "anderson_rubin_set", "fit"),
     "estimators.gmm": ("Instruments",),
+    "estimators.granger": ("Granger", "granger", "granger_table"),
     "vector_autoregression": ("PanelVar", "panel_var"),
     "diagnostics": (
         "breusch_pagan",
@@ -110,6 +112,9 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "anderson_rubin_set",
     "fit",
     "Instruments",
+    "Granger",
+    "granger",
+    "granger_table",
     "PanelVar",
     "panel_var",
     "breusch_pagan",
