@@ -26,6 +26,7 @@ from econ.commands import (
     say_reasons,
 )
 from econ.errors import BadInputError, EconError, ResourceError, UsageError
+from econ.granger_command import add_granger
 from econ.regress_command import FORM_OF, REGRESS_EXAMPLE, add_regress
 from econ.report_command import add_check
 
@@ -74,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     add_panel(steps)
     add_describe(steps)
     add_regress(steps)
+    add_granger(steps)
     add_check(steps)
     return root
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from inspect import signature
 from pathlib import Path
 
-from econ.errors import UsageError
+from econ.errors import EstimationError, UsageError
 
 # --help has to answer at once: pandas and the estimators are imported by what runs.
 
@@ -20,7 +21,9 @@ REGRESS_EXAMPLE = """example:
   econ regress panel.csv "gini ~ openness + [forward + backward ~ iv_forward + iv_backward]" \\
       --estimator iv --effects twoway --cov cluster --cluster province --format summary
   econ regress panel.csv "gini ~ L.forward + L.backward + C(year)" --estimator fe re \\
-      --effects entity --hausman"""
+      --effects entity --hausman
+  econ regress panel.csv "gini ~ L.gini + forward + openness" --estimator gmm --gmm gini:2:4 forward:1:3 \\
+      --iv openness --format summary"""
 
 
 def add_regress(steps) -> None:
@@ -38,18 +41,25 @@ def add_regress(steps) -> None:
         "--estimator",
         nargs="+",
         default=["fe"],
-        help="pooled, between, fd, fe (default), re, mundlak, iv, liml, gmm-iv; several make as many columns",
+        help="pooled, between, fd, fe (default), re, mundlak, iv, liml, gmm-iv, gmm; several make as many columns",
     )
+    step.add_argument(
+        "--gmm",
+        nargs="+",
+        metavar="X:FIRST:LAST",
+        help="of gmm: variables that instrument by their lags, counted from the variable; LAST may be left out for all",
+    )
+    step.add_argument("--iv", nargs="+", metavar="X", help="of gmm: variables that instrument by themselves")
     step.add_argument("--entity", default="province", help="column of the entity (default: %(default)s)")
     step.add_argument("--time", default="year", help="column of the time (default: %(default)s)")
     step.add_argument("--effects", help="twoway, entity or time; for fe (default: twoway), iv, liml, gmm-iv and re")
     step.add_argument(
         "--cov",
         nargs="+",
-        default=["classical"],
+        default=[None],
         metavar="COV",
-        help="classical (default), hc0 to hc3, cluster, cr2, cr3, driscoll-kraay, newey-west, wild; several make as "
-        "many columns",
+        help="classical (default; gmm: robust), hc0 to hc3, cluster, cr2, cr3, driscoll-kraay, newey-west, wild; "
+        "several make as many columns",
     )
     step.add_argument("--cluster", nargs="+", metavar="COLUMN", help="column of the clusters; two for two-way ones")
     step.add_argument(
@@ -57,7 +67,9 @@ def add_regress(steps) -> None:
         default="stata",
         help="small-sample rule: stata, reghdfe, fixest, plm, ivreg2 (default: %(default)s)",
     )
-    step.add_argument("--large", action="store_true", help="no small-sample factors, z instead of t (ivreg2)")
+    size = step.add_mutually_exclusive_group()
+    size.add_argument("--large", action="store_true", help="no small-sample factors, z instead of t (ivreg2)")
+    size.add_argument("--small", action="store_true", help="of gmm: small-sample factor and t, as xtabond2's option")
     step.add_argument("--lags", type=int, help="of driscoll-kraay and newey-west")
     step.add_argument("--kernel", default="bartlett", help="of the same (default: %(default)s)")
     step.add_argument("--weights", help="column of analytic weights")
@@ -72,6 +84,7 @@ def add_regress(steps) -> None:
     step.add_argument(
         "--hausman", action="store_true", help="compare the first estimator with the second, as fe with re"
     )
+    step.add_argument("--strict", action="store_true", help="exit with 3 where an estimate is not valid")
     form = step.add_mutually_exclusive_group()
     form.add_argument(
         "--format", default="text", help="text, summary, latex, html, markdown or csv (default: %(default)s)"
@@ -101,13 +114,18 @@ def run_regress(args: argparse.Namespace) -> None:
         raise UsageError(f"cannot write {unknown[0]}: give a name that ends in {', '.join(FORM_OF)}.")
     if args.hausman and len(args.estimator) != 2:
         raise UsageError(f"--hausman compares two estimators, found {len(args.estimator)}: pass --estimator fe re.")
-    options = dict(_option(text) for text in args.option)
+    options = dict(option_of(text) for text in args.option)
     own = [name for name in options if name in signature(fit).parameters]
     if own:
         raise UsageError(
             f"--option names {own[0]!r}, which the command has an argument for: see econ regress --help; --option is "
             f"for options of one estimator, such as fuller=1."
         )
+    if args.gmm:
+        options["gmm"] = dict(_lags(text) for text in args.gmm)
+    if args.iv:
+        options["iv"] = args.iv
+    small = True if args.small else False if args.large else None
     panel = read_table(args.panel, (args.entity, *(args.cluster or ())))
     clustered = [cov == "wild" or cov in OF_CLUSTERS for cov in args.cov]
     estimates = [
@@ -122,7 +140,7 @@ def run_regress(args: argparse.Namespace) -> None:
             # with several covariances the columns of the clusters belong to those that have clusters
             cluster=args.cluster if takes or not any(clustered) else None,
             ssc=args.ssc,
-            small=not args.large,
+            small=small,
             lags=args.lags,
             kernel=args.kernel,
             weights=args.weights,
@@ -155,9 +173,21 @@ def run_regress(args: argparse.Namespace) -> None:
         say(f"{name}: {test}")
     for note in dict.fromkeys(note for estimate in estimates for note in estimate.notes):
         say(note)
+    invalid = [estimate for estimate in estimates if not estimate.valid]
+    if args.strict and invalid:
+        why = next((note for note in invalid[0].notes if note.startswith("not valid")), "not valid")
+        raise EstimationError(f"{len(invalid)} of {len(estimates)} estimates: {why}.")
 
 
-def _option(text: str) -> tuple[str, object]:
+def _lags(text: str) -> tuple[str, tuple[int, int | None]]:
+    """X:FIRST:LAST, X:FIRST: or X:FIRST; X may hold colons."""
+    found = re.fullmatch(r"(.+?):(-?\d+)(:(-?\d+)?)?", text)
+    if found is None:
+        raise UsageError(f"--gmm is {text!r}: expected X:FIRST:LAST, such as gini:2:4, or gini:2 for all lags from 2.")
+    return found[1], (int(found[2]), int(found[4]) if found[4] else None)
+
+
+def option_of(text: str) -> tuple[str, object]:
     """NAME=VALUE, the value a number where it reads as one, a list where it has commas."""
     name, sign, value = text.partition("=")
     if not sign or not name:

@@ -31,6 +31,7 @@ STATS: dict[str, tuple[str, Callable[[Estimate], str]]] = {
     "rsquared_overall": ("R2 overall", lambda est: fixed(est.rsquareds.get("overall"), 4)),
     "rsquared_lsdv": ("R2 with effects (LSDV)", lambda est: fixed(est.rsquareds.get("lsdv"), 4)),
     "rsquared_between": ("R2 between", lambda est: fixed(est.rsquareds.get("between"), 4)),
+    "instruments": ("Instruments", lambda est: str(est.counts.get("instruments", ""))),
     "loglik": ("Log likelihood", lambda est: fixed(est.loglik, 3)),
     "aic": ("AIC", lambda est: fixed(est.aic, 3)),
     "bic": ("BIC", lambda est: fixed(est.bic, 3)),
@@ -44,6 +45,8 @@ TESTS = {
     "kp_lm": "Kleibergen-Paap rk LM",
     "kp_f": "Kleibergen-Paap rk Wald F",
     "cragg_donald": "Cragg-Donald F",
+    "ar1": "AR(1)",
+    "ar2": "AR(2)",
     "sargan": "Sargan",
     "hansen": "Hansen J",
     "endogeneity": "Endogeneity",
@@ -69,6 +72,15 @@ def _statistic(name: str) -> tuple[str, Callable[[Estimate], str]]:
     return f"{TESTS.get(name, name)}{' [p]' if name not in ('kp_f', 'cragg_donald') else ''}", cell
 
 
+# What stands under the coefficients by default; lines that no column has are left out.
+LINES = (
+    *("effects", "cov", "nobs", "rsquared", "rsquared_adj", "rsquared_overall", "loglik"),
+    *("instruments", "ar1", "ar2", "hansen"),
+)
+
+# What a column says that is not to be used; its notes say why.
+NOT_VALID = "NOT VALID"
+
 # What stands under a coefficient, and its brackets.
 BELOW = {"se": ("std_errors", "standard errors"), "t": ("tvalues", "t values")}
 
@@ -88,7 +100,7 @@ def significant(value: float, digits: int) -> str:
 
 def regression_table(
     estimates: Sequence[Estimate],
-    stats: Sequence[str] = ("effects", "cov", "nobs", "rsquared", "rsquared_adj", "rsquared_overall", "loglik"),
+    stats: Sequence[str] = LINES,
     stars: Sequence[tuple[float, str]] = STARS,
     below: str = "se",
     digits: int = 4,
@@ -121,6 +133,8 @@ def regression_table(
         ("Dependent variable", "head"): [est.dependent for est in estimates],
         ("Model", "head"): [est.model for est in estimates],
     }
+    if not all(est.valid for est in estimates):
+        rows["Valid", "head"] = ["yes" if est.valid else NOT_VALID for est in estimates]
     terms = list(dict.fromkeys(term for est in estimates for term in est.params.index))
     for term in sorted(terms, key=lambda name: name == "Intercept"):  # last, as journals print it
         there = [term in est.params.index for est in estimates]
@@ -304,6 +318,8 @@ def _latex(text: str) -> str:
 
 def _latex_cell(cell: str) -> str:
     """A number with a minus sign of mathematics and raised stars; anything else escaped."""
+    if cell == NOT_VALID:
+        return rf"\textbf{{{cell}}}"
     found = NUMBER.fullmatch(cell)
     if not found:
         return _latex(cell)
@@ -312,7 +328,10 @@ def _latex_cell(cell: str) -> str:
 
 
 def to_html(table: pd.DataFrame) -> str:
-    """A <table class="regression"> without styles or scripts; rows carry the classes head, coef, se or t, and stat."""
+    """A <table class="regression">, rows of the classes head, coef, se or t, and stat.
+
+    It has no scripts, and one style: what is not valid is red.
+    """
     width = len(table.columns) + 1
     lines = ['<table class="regression">', "<thead>"]
     lines.append(_html_row("number", "", list(table.columns), "th"))
@@ -327,7 +346,8 @@ def to_html(table: pd.DataFrame) -> str:
 
 def _html_row(kind: str, label: str, cells: list[str], tag: str) -> str:
     opening = f'<{tag} scope="col">' if tag == "th" else f"<{tag}>"
-    inner = "".join(f"{opening}{html.escape(cell)}</{tag}>" for cell in cells)
+    red = f'{opening[:-1]} class="not-valid" style="color:#b00020">'
+    inner = "".join(f"{red if cell == NOT_VALID else opening}{html.escape(cell)}</{tag}>" for cell in cells)
     return f'<tr class="{kind}"><th scope="row">{html.escape(label)}</th>{inner}</tr>'
 
 

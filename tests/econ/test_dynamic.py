@@ -1,5 +1,7 @@
 """Difference and system GMM through `econ.fit`: xtabond2's published output, R's plm and panelvar, and properties."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import econ
+from econ.cli import main
 from econ.errors import BadInputError, EstimationError, MissingColumnError, UsageError
 from econ.estimators import dynamic
 from econ.estimators.dynamic_moments import (
@@ -574,3 +577,66 @@ def test_loops_give_the_same(system, transform, seed):
     assert_allclose(two.cov.loc[names, names], V2, rtol=1e-6)
     assert_allclose(two.tests["hansen"].stat, hansen, rtol=1e-7)
     assert two.counts["instruments"] == count
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path, capsys):
+    path = tmp_path / "panel.csv"
+    simulated(1, entities=80).to_csv(path, index=False)
+
+    def run(name, *args):
+        code = main([name, str(path), *args, "--entity", "id"])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_regress_by_gmm(command):
+    args = ("y ~ L.y + x", "--estimator", "gmm", "--gmm", "y:2:4", "x:1", "--iv", "z", "--small")
+    code, out, err = command("regress", *args, "--json")
+    assert code == 0
+    est = fit(simulated(1, entities=80), "y ~ L.y + x", gmm={"y": (2, 4), "x": (1, None)}, iv=["z"], small=True)
+    found = json.loads(out)[0]
+    assert_allclose(found["coefficients"]["L1.y"]["coef"], est.params["L1.y"], rtol=1e-12)
+    assert found["counts"] == est.counts
+    assert "instruments of the transformed equation" in err
+    code, out, _ = command("regress", *args)
+    for part in ("Instruments", "AR(2) [p]", "Hansen J [p]"):
+        assert part in out
+    code, _, err = command("regress", "y ~ L.y", "--estimator", "gmm", "--gmm", "y")
+    assert (code, "expected X:FIRST:LAST" in err) == (2, True)
+
+
+def test_strict_refuses_what_is_not_valid(command):
+    args = ("y ~ L.y + x", "--estimator", "gmm", "--gmm", "z:2:3", "x:1:2", "y:1:2")  # lag 1 of y is no instrument
+    code, out, _ = command("regress", *args)
+    assert (code, "NOT VALID" in out) == (0, True)
+    code, out, err = command("regress", *args, "--strict")
+    assert (code, "NOT VALID" in out) == (3, True)
+    assert "econ: 1 of 1 estimates: not valid" in err
+
+
+def test_granger_of_the_command(command, tmp_path):
+    code, out, _ = command("granger", "y ~ x", "--method", "juodis")
+    assert code == 0
+    assert "x does not Granger-cause y" in out
+    code, out, _ = command("granger", "y ~ x", "--method", "juodis", "--option", "bootstrap=99", "--json")
+    assert json.loads(out)["tests"][0]["test"] == "wald_hpj"
+    out_file = tmp_path / "table.csv"
+    code, _, _ = command(
+        "granger", "--all", "y", "x", "--method", "juodis", "hnr", "--option", "instruments=2,3", "--out", str(out_file)
+    )
+    assert code == 0
+    assert list(pd.read_csv(out_file)["method"]) == ["juodis", "juodis", "hnr", "hnr"]
+    for args, says in (
+        ((), "expected either a formula"),
+        (("y ~ x", "--all", "y", "x"), "expected either a formula"),
+        (("y ~ x", "--method", "juodis", "hnr"), "several methods go with --all"),
+        (("y ~ x", "--lags", "x"), "lags is 'x'"),
+    ):
+        code, _, err = command("granger", *args)
+        assert (code, says in err) == (2, True), err

@@ -195,3 +195,22 @@ def test_no_list_of_estimates(panel):
     for wrong in ([], econ.fit(panel, "gini ~ forward")):
         with pytest.raises(UsageError, match="takes a list of estimates"):
             econ.regression_table(wrong)
+
+
+def test_what_is_not_valid_is_red():
+    """Fault 65: a column that is not to be used says so, in red where there are colours."""
+    rng = np.random.default_rng(0)
+    n = 400
+    z, v, e = rng.normal(size=(3, n))
+    data = pd.DataFrame({"x": 0.05 * z + v, "y": v + e, "z": z, "w": z + v})
+    weak = econ.fit(data, "y ~ [x ~ z]", "iv", entity=None, time=None)
+    strong = econ.fit(data, "y ~ [w ~ z]", "iv", entity=None, time=None)
+    assert not weak.valid
+    assert strong.valid
+    assert any(note.startswith("not valid: the F of the instruments is") for note in weak.notes)
+    table = econ.regression_table([weak, strong])
+    assert list(table.loc[("Valid", "head")]) == ["NOT VALID", "yes"]
+    assert '<th scope="col" class="not-valid" style="color:#b00020">NOT VALID</th>' in econ.to_html(table)
+    assert r"\textbf{NOT VALID}" in econ.to_latex(table)
+    assert "NOT VALID" in econ.to_text(table)
+    assert ("Valid", "head") not in econ.regression_table([strong]).index

@@ -225,6 +225,7 @@ class _Problem:
         tests = {} if overall is None else {model_name(overall): overall}
         tests |= self._tests(fit, rank, orthogonality, redundant)
         heading = EFFECTS[self.effects][2]
+        weak_ones = [f"not valid: {weak.WEAK.format(rank.f)}"] if rank.f < weak.RULE_OF_THUMB else []
         return Estimate(
             model=f"{name}, {heading.lower()}" if heading else name,
             formula=sample.formula,
@@ -246,7 +247,9 @@ class _Problem:
                 *with_other_law(found.notes, f"t({found.df_resid})"),
                 *([NO_MODEL_TEST] if overall is None else []),
                 *weak.advice(rank, net.endogenous.shape[1], net.instruments.shape[1], method),
+                *weak_ones,
             ),
+            valid=not weak_ones,
             effect_values=effect_values(net, b, params[0]),
             components={} if fit.kappa is None or method == "2sls" else {"kappa": float(fit.kappa)},
             first_stages=weak.first_stages(

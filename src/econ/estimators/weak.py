@@ -398,6 +398,10 @@ def _roots(
     return np.unique(found.real[real])
 
 
+# D. Staiger, J. Stock (1997), Econometrica 65, 557-586: below it normal intervals are not to be trusted.
+RULE_OF_THUMB = 10.0
+WEAK = "the F of the instruments is {:.2f}, below 10: report Anderson-Rubin tests and sets instead of these intervals"
+
 # --- in words ---------------------------------------------------------------------------------------------------------
 
 
