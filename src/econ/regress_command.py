@@ -38,7 +38,8 @@ def add_regress(steps) -> None:
         "--estimator",
         nargs="+",
         default=["fe"],
-        help="pooled, between, fd, fe (default), re, mundlak, iv, liml, gmm-iv; several make as many columns",
+        help="pooled, between, fd, fe (default), re, mundlak, iv, liml, gmm-iv, tobit, retobit; several "
+        "make as many columns",
     )
     step.add_argument("--entity", default="province", help="column of the entity (default: %(default)s)")
     step.add_argument("--time", default="year", help="column of the time (default: %(default)s)")
@@ -48,8 +49,8 @@ def add_regress(steps) -> None:
         nargs="+",
         default=["classical"],
         metavar="COV",
-        help="classical (default), hc0 to hc3, cluster, cr2, cr3, driscoll-kraay, newey-west, wild; several make as "
-        "many columns",
+        help="classical (default), hc0 to hc3, cluster, cr2, cr3, driscoll-kraay, newey-west, wild; opg of tobit "
+        "and retobit; several make as many columns",
     )
     step.add_argument("--cluster", nargs="+", metavar="COLUMN", help="column of the clusters; two for two-way ones")
     step.add_argument(
@@ -67,7 +68,8 @@ def add_regress(steps) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="option of one estimator, such as fuller=1, steps=cue, variant=plm, draws=9999, orthogonality=z1,z2",
+        help="option of one estimator, such as lower=0, points=25, fuller=1, steps=cue, variant=plm, "
+        "draws=9999, orthogonality=z1,z2",
     )
     step.add_argument(
         "--hausman", action="store_true", help="compare the first estimator with the second, as fe with re"

@@ -50,6 +50,8 @@ KINDS = {
     "newey-west": "Newey-West",
     "pcse": "panel-corrected (Beck-Katz)",
 }
+# Of likelihoods only: `limited` has its own.
+OF_LIKELIHOODS = {"opg": "outer product of gradients"}
 OF_CLUSTERS = ("cluster", "cr2", "cr3")
 OF_LAGS = ("driscoll-kraay", "newey-west")
 
@@ -66,7 +68,7 @@ class CovarianceOptions:
     Parameters
     ----------
     cov : str
-        One of `KINDS`.
+        One of `KINDS` or `OF_LIKELIHOODS`.
     ssc : str
         Whose small-sample convention, one of `covariance.CONVENTIONS`.
     lags : int or None
@@ -85,7 +87,7 @@ class CovarianceOptions:
 
     def __post_init__(self) -> None:
         for what, choice, known in (
-            ("covariance", self.cov, KINDS),
+            ("covariance", self.cov, {**KINDS, **OF_LIKELIHOODS}),
             ("ssc", self.ssc, CONVENTIONS),
             ("kernel", self.kernel, KERNELS),
         ):

@@ -469,6 +469,95 @@ def _reaches(A: np.ndarray, wanted: np.ndarray, slack: float) -> bool:
     return found.status == 0
 
 
+# --- marginal effects ------------------------------------------------------------------------------------------------
+
+EFFECTS = {
+    "latent": "E(y*)",
+    "uncensored": "E(y | between the limits)",
+    "censored": "E(y)",
+    "probability": "Pr(between the limits)",
+}
+
+
+def marginal_effects(
+    kind: str,
+    b: np.ndarray,
+    s: float,
+    X: np.ndarray,
+    lower: Limit = None,
+    upper: Limit = None,
+    weight: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of a mean or probability in the columns, averaged over the rows.
+
+    J. McDonald, R. Moffitt (1980), "The uses of Tobit analysis", Rev. Econ. Stat. 62, 318-321, with two limits.  Each
+    is b times a factor f of m = X b and s, the standard deviation of y* about it.
+
+    Parameters
+    ----------
+    kind : str
+        One of `EFFECTS`, of what.
+    b : (k,) float
+    s : float
+    X : (n, k) float
+    lower, upper : float, (n,) float or None
+    weight : (n,) float, optional
+        Of the average.
+
+    Returns
+    -------
+    (k,) effects, and (k, k + 1) their derivatives in (b, s)
+    """
+    m = X @ b
+    share = np.full(m.size, 1 / m.size) if weight is None else weight / weight.sum()
+    f, f_m, f_s = _factor(kind, m, s, lower, upper)
+    J = np.empty((b.size, b.size + 1))
+    J[:, :-1] = share @ f * np.eye(b.size) + np.outer(b, (share * f_m) @ X)
+    J[:, -1] = b * (share @ f_s)
+    return b * (share @ f), J
+
+
+def _factor(kind: str, m: np.ndarray, s: float, lower: Limit, upper: Limit) -> tuple[np.ndarray, ...]:
+    """(f, its derivatives in m and s), all (n,).
+
+    With alpha, beta the limits less m over s, P = Phi(beta) - Phi(alpha) and r_k = (alpha^k phi(alpha) - beta^k
+    phi(beta)) / P: dP/dm = P r_0 / s, dP/ds = P r_1 / s, dr_k/dm = (r_{k+1} - k r_{k-1} - r_k r_0) / s and
+    dr_k/ds = (r_{k+2} - k r_k - r_k r_1) / s.
+    """
+    one, none = np.ones_like(m), np.zeros_like(m)
+    if kind == "latent":
+        return one, none, none
+    alpha = (-np.inf if lower is None else lower - m) / s
+    beta = (np.inf if upper is None else upper - m) / s
+    alpha, beta = np.broadcast_to(alpha, m.shape), np.broadcast_to(beta, m.shape)
+    log_p = _log_between(alpha, beta)
+    r = [_edge(alpha, k, log_p) - _edge(beta, k, log_p) for k in range(4)]
+    p = np.exp(log_p)
+    if kind == "censored":
+        return p, p * r[0] / s, p * r[1] / s
+    if kind == "probability":
+        return p * r[0] / s, p * r[1] / s**2, p * (r[2] - r[0]) / s**2
+    return (
+        1 + r[1] - r[0] ** 2,
+        (r[2] - r[0] - r[1] * r[0] - 2 * r[0] * (r[1] - r[0] ** 2)) / s,
+        (r[3] - r[1] - r[1] ** 2 - 2 * r[0] * (r[2] - r[0] * r[1])) / s,
+    )
+
+
+def _log_between(alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """log(Phi(beta) - Phi(alpha)), from the tail where both are small."""
+    swap = alpha > 0
+    low, high = np.where(swap, -beta, alpha), np.where(swap, -alpha, beta)
+    return log_ndtr(high) + np.log1p(-np.exp(log_ndtr(low) - log_ndtr(high)))
+
+
+def _edge(limit: np.ndarray, k: int, log_p: np.ndarray) -> np.ndarray:
+    """limit^k phi(limit) / P, 0 where there is no limit."""
+    there = np.isfinite(limit)
+    at = np.where(there, limit, 0.0)
+    return np.where(there, at**k * np.exp(-(at**2) / 2 - LOG_2PI / 2 - log_p), 0.0)
+
+
 # --- random effects ---------------------------------------------------------------------------------------------------
 
 
