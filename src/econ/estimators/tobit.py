@@ -283,7 +283,7 @@ def _maximise(evaluate: Evaluate, start: np.ndarray, theta: int) -> _Top:
                     break
             share /= 2
         else:
-            break
+            return _Top(p, loglik, scores, hessian, False, iteration)
         p, (loglik, scores, hessian) = tried, found
     return _Top(p, loglik, scores, hessian, False, ITERATIONS)
 
@@ -755,23 +755,22 @@ def re_tobit(
         return _without_effects(pooled, entity, int(points))
     fit = packed(top, evaluate)
     notes: list[str] = []
-    while top.converged:
+    while True:
         finer = _Quadrature(columns, side_of, code, 2 * evaluate.points)
         again = _maximise(finer, top.p, k)
         iterations += again.iterations
         better = packed(again, finer)
-        change = _change(fit, better)
-        fit = replace(fit, change=change)
-        if change <= CHANGE and again.converged:
+        fit = replace(fit, change=_change(fit, better))
+        if fit.change <= CHANGE and fit.converged and better.converged:
             break
         if finer.points > MOST_POINTS:
-            notes.append(
-                f"results change by {change:.1g} from {fit.points} to {finer.points} points of quadrature: "
-                f"{'they cannot be trusted' if change > LARGE_CHANGE else 'read them with care'}; groups may be too "
-                f"large or censored too often for this method"
-            )
+            notes = [
+                f"results change by {fit.change:.1g} from {fit.points} to {finer.points} points of quadrature: "
+                f"{'they cannot be trusted' if fit.change > LARGE_CHANGE else 'read them with care'}; sigma_u may be too "
+                f"large beside sigma_e where whole groups are censored"
+            ]
             break
-        notes[:] = [f"{finer.points} points of quadrature instead of {points}: fewer are not exact enough"]
+        notes = [f"{finer.points} points of quadrature instead of {points}: fewer are not exact enough"]
         fit, top, evaluate = better, again, finer
     said = _said(pooled.counts, fit.converged, fit.iterations)
     return replace(fit, notes=(*said, *notes), converged=fit.converged and fit.change <= LARGE_CHANGE)
