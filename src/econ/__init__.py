@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from econ.decomposition import Decomposition, decompose, maximal_between, shapley_sources
     from econ.diagnostics import breusch_pagan, hausman, lr, modified_wald, pesaran_cd, wald, wooldridge_serial
     from econ.errors import BadInputError, EconError, EstimationError, MissingColumnError, ResourceError, UsageError
-    from econ.estimators import ESTIMATORS, Estimate, Test, anderson_rubin, anderson_rubin_set, fit
+    from econ.estimators import (
+        ESTIMATORS,
+        Estimate,
+        Test,
+        anderson_rubin,
+        anderson_rubin_set,
+        fit,
+        marginal_effects,
+    )
     from econ.estimators.gmm import Instruments
     from econ.estimators.granger import Granger, granger, granger_table
     from econ.inequality import (
@@ -44,7 +52,15 @@ if TYPE_CHECKING:
 
 _HOME = {
     "errors": ("BadInputError", "EconError", "EstimationError", "MissingColumnError", "ResourceError", "UsageError"),
-    "estimators": ("ESTIMATORS", "Estimate", "Test", "anderson_rubin", "anderson_rubin_set", "fit"),
+    "estimators": (
+        "ESTIMATORS",
+        "Estimate",
+        "Test",
+        "anderson_rubin",
+        "anderson_rubin_set",
+        "fit",
+        "marginal_effects",
+    ),
     "estimators.gmm": ("Instruments",),
     "estimators.granger": ("Granger", "granger", "granger_table"),
     "vector_autoregression": ("PanelVar", "panel_var"),
@@ -111,6 +127,7 @@ __all__ = [  # noqa: RUF022 - spelt out for readers and type checkers, in the or
     "anderson_rubin",
     "anderson_rubin_set",
     "fit",
+    "marginal_effects",
     "Instruments",
     "Granger",
     "granger",

@@ -261,6 +261,12 @@ def lr(big: Estimate, small: Estimate) -> Test:
     for est in (big, small):
         if est.loglik is None or est.n_coefs is None:
             raise UsageError(f"{est.model} has no likelihood: compare estimates that have one.")
+    one, other = _censoring(big), _censoring(small)
+    if one != other:
+        raise UsageError(
+            f"the limits of {big.model} are {one}, those of {small.model} {other}, so that their likelihoods are of "
+            f"different data: fit both with the same limits."
+        )
     if big.nobs != small.nobs or big.dependent != small.dependent or not _same_rows(big, small):
         raise UsageError(
             f"the models explain {big.dependent!r} in {big.nobs:,} rows and {small.dependent!r} in {small.nobs:,}, not "
@@ -284,6 +290,12 @@ def lr(big: Estimate, small: Estimate) -> Test:
             f"cannot be nested in it: compare models fitted by the same likelihood."
         )
     return Test(max(stat, 0.0), (q,), f"{small.formula} suffices", "chi2")
+
+
+def _censoring(est: Estimate) -> str:
+    """The limits in words, none where no row is beyond them: then the likelihood is Gaussian."""
+    limited = getattr(est, "limited", None)
+    return "lower none, upper none" if limited is None or not limited.censored else limited.limits
 
 
 def wald(est: Estimate, restrictions: str | Sequence[str] | np.ndarray | tuple[np.ndarray, np.ndarray]) -> Test:
@@ -616,6 +628,11 @@ def _design(est: Estimate, weighted: bool = False) -> Any:
     design = getattr(est, "design", None)
     if design is None:
         raise UsageError(f"{est.model} does not keep its rows, which this test needs: pass what econ.fit returns.")
+    if getattr(est, "limited", None) is not None:
+        raise UsageError(
+            f"{est.model} is fitted by the likelihood of censored data, and this test is for least squares: pass a "
+            f"linear estimate, or use econ.lr or econ.wald."
+        )
     if design.rows.weight is not None and not weighted:
         raise UsageError(f"{est.model} is weighted, and this test is for equal weights: fit without them.")
     return design

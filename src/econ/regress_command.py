@@ -41,7 +41,8 @@ def add_regress(steps) -> None:
         "--estimator",
         nargs="+",
         default=["fe"],
-        help="pooled, between, fd, fe (default), re, mundlak, iv, liml, gmm-iv, gmm; several make as many columns",
+        help="pooled, between, fd, fe (default), re, mundlak, iv, liml, gmm-iv, gmm, tobit, retobit; several make as "
+        "many columns",
     )
     step.add_argument(
         "--gmm",
@@ -58,8 +59,8 @@ def add_regress(steps) -> None:
         nargs="+",
         default=[None],
         metavar="COV",
-        help="classical (default; gmm: robust), hc0 to hc3, cluster, cr2, cr3, driscoll-kraay, newey-west, wild; "
-        "several make as many columns",
+        help="classical (default; gmm: robust), hc0 to hc3, cluster, cr2, cr3, driscoll-kraay, newey-west, wild; opg "
+        "of tobit and retobit; several make as many columns",
     )
     step.add_argument("--cluster", nargs="+", metavar="COLUMN", help="column of the clusters; two for two-way ones")
     step.add_argument(
@@ -79,7 +80,8 @@ def add_regress(steps) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="option of one estimator, such as fuller=1, steps=cue, variant=plm, draws=9999, orthogonality=z1,z2",
+        help="option of one estimator, such as lower=0, points=25, fuller=1, steps=cue, variant=plm, "
+        "draws=9999, orthogonality=z1,z2",
     )
     step.add_argument(
         "--hausman", action="store_true", help="compare the first estimator with the second, as fe with re"

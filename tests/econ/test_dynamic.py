@@ -417,7 +417,7 @@ def test_summary_has_what_xtabond2_shows(golden):
         ({"gmm": {"y": (2, 3)}, "h": 4}, UsageError, "h is 4"),
         ({"gmm": {"y": (2, 3)}, "orders": 0}, UsageError, "orders is 0"),
         ({"gmm": {"y": (2, 3)}, "system": 1}, UsageError, "system is 1"),
-        ({"gmm": {"y": (2, 3)}, "cov": "hc3"}, UsageError, "cov='hc3' has no meaning"),
+        ({"gmm": {"y": (2, 3)}, "cov": "hc3"}, UsageError, "has no covariance 'hc3'"),
         ({"gmm": {"y": (2, 3)}, "weights": "z"}, UsageError, "takes no weights"),
         (
             {"gmm": {"y": (2, 2)}, "collapse": True, "system": False},

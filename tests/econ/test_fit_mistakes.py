@@ -125,7 +125,7 @@ def test_what_is_no_table(what):
 OPTIONS = [
     ({"estimator": ["fe"]}, "no estimator"),
     ({"estimator": "FE"}, "no estimator 'FE'"),
-    ({"cov": "robust"}, "cov='robust' is for estimator='gmm'"),
+    ({"cov": "robust"}, "has no covariance 'robust': choose among classical"),
     ({"cov": ["hc1"]}, "no covariance"),
     ({"cov": "cluster", "cluster": 5}, "cluster is 5"),
     ({"cov": "cluster", "cluster": [5]}, r"cluster is \[5\]"),

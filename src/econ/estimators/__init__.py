@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from econ.errors import UsageError
-from econ.estimators import gmm, iv, panel_models, static
+from econ.estimators import gmm, iv, limited, panel_models, static
 from econ.estimators.covariance import PRESETS
 from econ.estimators.estimate import Estimate, Test
-from econ.estimators.inference import KINDS as COVARIANCES
-from econ.estimators.inference import OF_CLUSTERS, OF_LAGS, CovarianceOptions
+from econ.estimators.inference import KINDS, OF_CLUSTERS, OF_LAGS, OF_LIKELIHOODS, OF_MOMENTS, CovarianceOptions
 from econ.estimators.iv import anderson_rubin, anderson_rubin_set
+from econ.estimators.limited import marginal_effects
 from econ.estimators.sample import ORDER_OF_TIMES, draw_sample
 
 __all__ = [
@@ -27,7 +27,10 @@ __all__ = [
     "anderson_rubin",
     "anderson_rubin_set",
     "fit",
+    "marginal_effects",
 ]
+
+COVARIANCES = {**KINDS, **OF_LIKELIHOODS, **OF_MOMENTS}
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Estimator:
         Whether entity and time have to be named.
     bootstrap : bool
         Whether cov="wild" is possible.
+    covariances : tuple of str
+        The others that are possible.
     cov, small : str, bool
         What is taken where they are not given.
     asides : function of own options to expressions, optional
@@ -59,6 +64,7 @@ class Estimator:
     weights: bool = False
     panel: bool = True
     bootstrap: bool = False
+    covariances: tuple[str, ...] = tuple(KINDS)
     cov: str = "classical"
     small: bool = True
     asides: Callable[..., tuple[str, ...]] | None = None
@@ -77,8 +83,21 @@ ESTIMATORS = {
         iv.gmm_iv, "efficient GMM of one equation, in two steps or continuously updated", True, True, False
     ),
     "gmm": Estimator(
-        gmm.gmm, "difference and system GMM of dynamic panels", cov="robust", small=False, asides=gmm.asides
+        gmm.gmm,
+        "difference and system GMM of dynamic panels",
+        covariances=gmm.COVARIANCES,
+        cov="robust",
+        small=False,
+        asides=gmm.asides,
     ),
+    "tobit": Estimator(
+        limited.tobit,
+        "Tobit: a dependent variable censored at one limit or two",
+        weights=True,
+        panel=False,
+        covariances=limited.COVARIANCES,
+    ),
+    "retobit": Estimator(limited.retobit, "Tobit with random effects of the entities", covariances=limited.COVARIANCES),
 }
 
 
@@ -112,8 +131,8 @@ def fit(
         minmax over the rows used, I for arithmetic, C for categories.  By time: L.x, L2.x, L(1/2).x (lags), F.x
         (leads), D.x (differences), named L1.x, L2.x, F1.x, D1.x.
     estimator : str
-        One of `ESTIMATORS`: "pooled", "between", "fd", "fe", "re", "mundlak", "iv", "liml", "gmm-iv",
-        "gmm".
+        One of `ESTIMATORS`: "pooled", "between", "fd", "fe", "re", "mundlak", "iv", "liml", "gmm-iv", "gmm", "tobit",
+        "retobit".
     entity, time : str or None
         Key columns, names of any type; None for a cross-section, where the estimator can do without.
     effects : str, optional
@@ -122,7 +141,8 @@ def fit(
     cov : str, optional
         "classical" (default), "hc0" to "hc3", "cluster" (CR1; with two columns two-way), "cr2", "cr3",
         "driscoll-kraay", "newey-west", "wild" (p-values and intervals of the wild cluster bootstrap beside CR1
-        errors), or "robust", the default of "gmm": errors correlated at will inside each unit.
+        errors).  Of "tobit" and "retobit": "classical" (observed information), "opg" (outer products of scores), "hc0",
+        "hc1", "cluster".  Of "gmm": "robust" (default; correlated at will inside each unit) or "classical".
     cluster : str or two of them, optional
         Columns of the clusters, for "cluster", "cr2", "cr3" and "wild".
     ssc : str
@@ -141,9 +161,10 @@ def fit(
         Time units in one period (Stata's delta), for lags.
     **options
         Of one estimator: `wls` of "between"; `variant` of "re" ("stata", "sa", "plm", or "ml" for maximum
-        likelihood) and "mundlak"; `fuller` of "liml", `steps` of "gmm-iv" (2 or "cue"); `orthogonality`, `redundant`,
-        `dofminus` and `sdofminus` of all three with instruments; of cov="wild": `draws`, `seed`, `draw_weights`,
-        `impose_null`.  Those of "gmm" are in `gmm.gmm` and docs/dynamic-panels.md.
+        likelihood) and "mundlak"; `lower` and `upper` of "tobit" and "retobit", `points` of "retobit"; `fuller` of
+        "liml", `steps` of "gmm-iv" (2 or "cue"); `orthogonality`, `redundant`, `dofminus` and `sdofminus` of all three
+        with instruments; of cov="wild": `draws`, `seed`, `draw_weights`, `impose_null`.  Those of "gmm" are in
+        `gmm.gmm` and docs/dynamic-panels.md.
 
     Returns
     -------
@@ -166,9 +187,9 @@ def fit(
     bootstrap = _bootstrap_options(estimator, chosen, options) if wild else {}
     if not wild and (not isinstance(cov, str) or cov not in COVARIANCES):
         raise UsageError(f"there is no covariance {cov!r}: choose among {', '.join((*COVARIANCES, 'wild'))}.")
-    if cov == "robust" and chosen.cov != "robust":
+    if not wild and cov not in chosen.covariances:
         raise UsageError(
-            f"cov='robust' is for estimator='gmm': pass 'hc1', or 'cluster', with estimator={estimator!r}."
+            f"estimator={estimator!r} has no covariance {cov!r}: choose among {', '.join(chosen.covariances)}."
         )
     inference = CovarianceOptions("cluster" if wild else cov, ssc=ssc, lags=lags, kernel=kernel, small=small)
     own = _own_options(estimator, chosen, {**options, **({} if effects is None else {"effects": effects})})

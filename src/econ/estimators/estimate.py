@@ -17,6 +17,7 @@ from econ.errors import UsageError
 
 if TYPE_CHECKING:
     from econ.estimators.design import Design
+    from econ.estimators.limited import Limited
     from econ.estimators.wild import WildResult
 
 # Formulas of the R2s, printed by `Estimate.summary`; e residuals, b slopes, bars are means over one group's rows.
@@ -36,6 +37,7 @@ WITHIN_BESIDE = "corr(x b - xbar_group b, y - ybar_group)^2 (xtreg, re and be)"
 OVERALL_ALONE = "1 - S e^2 / S (y - ybar)^2 (regress, ivregress)"
 
 COMPONENTS = {
+    "sigma": "of the errors",
     "sigma_u": "of the entities",
     "sigma_v": "of the periods",
     "sigma_e": "of the errors",
@@ -128,8 +130,8 @@ class Estimate:
     n_coefs : int or None
         All coefficients, absorbed effects included; what the adjusted R2 counts.
     loglik : float or None
-        Gaussian log-likelihood at the estimate, every effect being a dummy; None for random effects by least squares
-        and with instruments, which maximise none.
+        Log-likelihood at the estimate, Gaussian but for Tobit, every effect being a dummy; None for random effects by
+        least squares and with instruments, which maximise none.
     rsquareds : mapping of name to float
         R2s by the names of `R2_FORMULAS`.
     tests : mapping of name to Test
@@ -152,11 +154,16 @@ class Estimate:
         Estimated effects by their column; those of the times have mean 0 over the rows, the entities' hold the rest
         less the constant.  Random ones are best linear predictions.
     components : mapping of str to float
-        Parameters beside the coefficients: sigma_u, sigma_e, rho, theta of random effects, kappa of LIML.
+        Parameters beside the coefficients: sigma of Tobit, sigma_u, sigma_e, rho, theta of random effects, kappa of
+        LIML.
+    component_errors : mapping of str to float
+        Standard errors of those that have them.
     counts : mapping of str to int
-        What is counted beside rows and groups: instruments of GMM, censored rows of a Tobit.
+        What is counted beside rows and groups: groups and instruments of GMM.
     first_stages : DataFrame, optional
         Instrumental variables: one row an endogenous variable, its instruments' strength.
+    limited : Limited, optional
+        Tobit: limits, counts of censored rows, and the covariance of all parameters.
     valid : bool
         Whether the result can be used; a note says why not.
     design : Design, optional
@@ -184,8 +191,10 @@ class Estimate:
     bootstrap_options: Mapping[str, object] = field(default_factory=dict)
     effect_values: Mapping[str, pd.Series] = field(default_factory=dict)
     components: Mapping[str, float] = field(default_factory=dict)
+    component_errors: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     first_stages: pd.DataFrame | None = None
+    limited: Limited | None = None
     valid: bool = True
     design: Design | None = field(default=None, repr=False)
 
@@ -194,7 +203,7 @@ class Estimate:
         """(n,) y less all that the model explains; index = (entity, time).
 
         Fixed effects are explained, random ones stay in; of first differences, and of means (index = entity), what
-        the regression in them leaves.
+        the regression in them leaves; of Tobit the y of the table less X b, censored or not.
         """
         return self._by_key(self._design().residuals, "residual")
 
@@ -313,9 +322,12 @@ class Estimate:
     def _head(self, width: int) -> list[str]:
         label = max((len(name) for name in self.rsquareds), default=0)
         left = [self.model, f"Effects: {', '.join(self.effects) or 'none'}", ""]
-        left += ["R-squared:"] if self.rsquareds else []
-        left += [f"  {name:<{label}} = {value:.4f}" for name, value in self.rsquareds.items()]
         right = [("Number of obs", f"{self.nobs:,}")]
+        if self.rsquareds:
+            left += ["R-squared:", *(f"  {name:<{label}} = {value:.4f}" for name, value in self.rsquareds.items())]
+        if self.limited is not None:
+            left += self.limited.lines()
+            right += [(name, f"{count:,}") for name, count in self.limited.named_counts().items()]
         right += [(f"Groups of {effect}", f"{self.groups.loc[effect, 'groups']:,}") for effect in self.effects]
         right += [(f"Number of {what}", f"{count:,}") for what, count in self.counts.items()]
         for name in self.groups.index[:1]:
@@ -352,11 +364,16 @@ class Estimate:
         ]
         if self.components:
             rows.append(rule)
-            rows += [
-                f"{name:>{width}} | {value:>11.5g} {COMPONENTS.get(name, '')}"
-                for name, value in self.components.items()
-            ]
+            rows += [self._component(name, value, width, level) for name, value in self.components.items()]
         return ["-" * len(head), head, rule, *rows, "-" * len(head)]
+
+    def _component(self, name: str, value: float, width: int, level: float) -> str:
+        """A line of the table, with a symmetric interval where there is a standard error, as Stata has it."""
+        se = self.component_errors.get(name, float("nan"))
+        if not np.isfinite(se):
+            return f"{name:>{width}} | {value:>11.5g} {COMPONENTS.get(name, '')}"
+        reach = special.ndtri((1 + level) / 2) * se
+        return f"{name:>{width}} | {value:>11.5g} {se:>10.5g} {'':>19}{value - reach:>10.5g} {value + reach:>10.5g}"
 
     def _below(self, width: int) -> list[str]:
         lines = []
@@ -409,6 +426,8 @@ class Estimate:
             "groups": {name: int(row["groups"]) for name, row in self.groups.iterrows()},
             "components": dict(self.components),
             "counts": dict(self.counts),
+            "component_errors": dict(self.component_errors),
+            "limited": None if self.limited is None else self.limited.to_dict(),
             "first_stages": {}
             if self.first_stages is None
             else {name: row.to_dict() for name, row in self.first_stages.iterrows()},

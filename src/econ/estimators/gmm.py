@@ -19,6 +19,8 @@ from econ.estimators.regression import group_sizes, least_squares, model_name, m
 from econ.estimators.sample import Aside, Sample
 from econ.estimators.within import demean
 
+COVARIANCES = ("robust", "classical")
+
 CONSTANT = "Intercept"
 
 # At this level a test of serial correlation or of all instruments says that the estimate is not to be used.
@@ -103,7 +105,7 @@ def gmm(
     sargan : "transformed" or "level"
         Rows that sigma^2 of Sargan's test counts; "level" as in the paper of 2009.
     """
-    _check(options, system, steps, transform, h, orders, factor, sargan, collapse, time_effects, windmeijer)
+    _check(system, steps, transform, h, orders, factor, sargan, collapse, time_effects, windmeijer)
     cube = Cube.of(sample)
     names = list(sample.exogenous.names)
     X = cube.of_sample(sample.exogenous.values)
@@ -135,12 +137,8 @@ def gmm(
 # --- from the options -------------------------------------------------------------------------------------------------
 
 
-def _check(options, system, steps, transform, h, orders, factor, sargan, *switches) -> None:
-    if options.cov not in ("classical", "hc0", "hc1", "cluster", "robust"):
-        raise UsageError(
-            f"cov={options.cov!r} has no meaning for estimator='gmm': leave it out for errors correlated at will "
-            f"inside each unit, or pass 'classical'."
-        )
+def _check(system, steps, transform, h, orders, factor, sargan, *switches) -> None:
+    """Raise UsageError for options that are none."""
     for what, choice, known in (
         ("steps", steps, (1, 2, "cue")),
         ("transform", transform, TRANSFORMS),

@@ -49,8 +49,11 @@ KINDS = {
     "driscoll-kraay": "Driscoll-Kraay",
     "newey-west": "Newey-West",
     "pcse": "panel-corrected (Beck-Katz)",
-    "robust": "robust, clustered by unit",  # of difference and system GMM
 }
+# Of likelihoods only: `limited` has its own.
+OF_LIKELIHOODS = {"opg": "outer product of gradients"}
+# Of difference and system GMM only.
+OF_MOMENTS = {"robust": "robust, clustered by unit"}
 OF_CLUSTERS = ("cluster", "cr2", "cr3")
 OF_LAGS = ("driscoll-kraay", "newey-west")
 
@@ -67,7 +70,7 @@ class CovarianceOptions:
     Parameters
     ----------
     cov : str
-        One of `KINDS`.
+        One of `KINDS`, `OF_LIKELIHOODS` or `OF_MOMENTS`.
     ssc : str
         Whose small-sample convention, one of `covariance.CONVENTIONS`.
     lags : int or None
@@ -86,7 +89,7 @@ class CovarianceOptions:
 
     def __post_init__(self) -> None:
         for what, choice, known in (
-            ("covariance", self.cov, KINDS),
+            ("covariance", self.cov, {**KINDS, **OF_LIKELIHOODS, **OF_MOMENTS}),
             ("ssc", self.ssc, CONVENTIONS),
             ("kernel", self.kernel, KERNELS),
         ):
