@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize
+from scipy.linalg import lapack
 
 from econ.errors import EstimationError
 from econ.estimators.dynamic_moments import Moments, transformation
@@ -101,10 +102,18 @@ class DynamicFit:
 
 
 def pseudo_inverse(S: np.ndarray) -> tuple[np.ndarray, int]:
-    """Moore-Penrose inverse and rank of S (q, q), by the eigenvalues of its correlations."""
+    """Moore-Penrose inverse and rank of S (q, q), by the eigenvalues of its correlations where it may be singular."""
     scale = np.sqrt(np.diag(S))
     scale[scale == 0] = 1
-    values, vectors = np.linalg.eigh(S / np.outer(scale, scale))
+    correlation = S / np.outer(scale, scale)
+    root, failed = lapack.dpotrf(correlation, lower=1)
+    if not failed:
+        inverse = lapack.dpotri(root, lower=1)[0]
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        # the least eigenvalue is above 1 / trace of the inverse, the largest below the trace
+        if np.trace(inverse) * np.trace(correlation) * SINGULAR * len(S) < 1:
+            return inverse / np.outer(scale, scale), len(S)
+    values, vectors = np.linalg.eigh(correlation)
     used = values > SINGULAR * max(values[-1], 0) * len(S)
     inverse = (vectors[:, used] / values[used]) @ vectors[:, used].T
     return inverse / np.outer(scale, scale), int(used.sum())
