@@ -260,6 +260,12 @@ def _aside(
         raise UsageError("instruments that are lags go by time: name the columns of entity and time.")
     keys, blocks = [entity, time], {}
     for expression in expressions:
+        name = expression.strip("`") if isinstance(expression, str) else expression
+        if isinstance(name, str) and name in df.columns:  # most are plain columns, which need no formula
+            values = numeric(df, name, keys)
+            _refuse_extreme(df, {name: values}, keys)
+            blocks[expression] = Block((name,), values[:, None])
+            continue
         equation = formulas.read_one(expression, [str(name) for name in df.columns])
         shifted = {shift.name for shift in equation.shifts}
         wanted = {name: kind for name, kind in formulas.variables(equation.exogenous) if name not in shifted}
