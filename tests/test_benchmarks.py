@@ -252,3 +252,23 @@ def test_planted_errors_have_variance_one(estimators):
     for errors in mc.ERRORS:
         X, e = mc.draw(np.random.default_rng(5), mc.Panel(300, 200), errors, 2)
         np.testing.assert_allclose([*(X**2).mean(axis=0), (e**2).mean()], 1, atol=0.2)
+
+
+def test_dynamic_panels(tmp_path):
+    """A quick run has a row for every estimator and test of the published page, and all shares are shares."""
+    out = tmp_path / "dynamic.md"
+    with patch.object(sys, "path", [str(FOLDER), *sys.path]):
+        script = import_module("dynamic")
+        try:
+            assert script.main(["--quick", "--out", str(out)]) == 0
+        finally:
+            sys.modules.pop("dynamic")
+    text, published = (path.read_text(encoding="utf-8") for path in (out, FOLDER / "dynamic.md"))
+    estimators = [cells[2] for cells in rows(published, "N x T") if len(cells) == 13]
+    assert set(estimators) == {cells[2] for cells in rows(text, "N x T") if len(cells) == 13} == set(script.ESTIMATORS)
+    assert len(estimators) == len(script.FULL.designs) * len(script.ESTIMATORS)
+    for page in (text, published):
+        for cells in rows(page, "N x T"):
+            shares = cells[-2:] if len(cells) == 13 else cells[2:]
+            assert all(0 <= float(cell) <= 100 for cell in shares if cell not in ("", "refused"))
+    assert [cells[0] for cells in rows(text, "work")][0].startswith("system GMM, two steps, 30 x 14")

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import lu_factor, lu_solve
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import cg, splu
 
 # Share of the largest eigenvalue below which a direction is not there: zero comes out near 1e-15.
 SINGULAR = 1e-10
@@ -51,6 +51,9 @@ def demean(values: np.ndarray, code: np.ndarray, weight: np.ndarray | None = Non
 # Where both kinds of effects have more levels than this the system is factored as a sparse matrix.
 DENSE = 2000
 
+# Steps of conjugate gradients that a panel of many links does not need.
+CG_STEPS = 300
+
 
 class TwoWay:
     """Effects of entity and time together: codes (n,) of both, and weights (n,) if any; factored once.
@@ -81,7 +84,7 @@ class TwoWay:
         total = sparse.diags(np.asarray(crossing.sum(axis=0)).ravel())
         system = (total - crossing.T @ share @ crossing).tocsr()[self._solved][:, self._solved]
         if system.shape[0] > DENSE:
-            return splu(system.tocsc()).solve
+            return _Sparse(system).solve
         return partial(lu_solve, lu_factor(system.toarray()))
 
     def _few_effects(self, values: np.ndarray) -> np.ndarray:
@@ -106,6 +109,28 @@ class TwoWay:
     def absorb(self, values: np.ndarray) -> np.ndarray:
         """Values net of both effects; weights only say how they are found."""
         return demean(values - self.time_effects(values)[self.time], self.entity, self.weight)
+
+
+class _Sparse:
+    """A large system: conjugate gradients, which panels of many links need few of, else a sparse factor."""
+
+    def __init__(self, system: sparse.csr_matrix) -> None:
+        self._system, self._scale = system, 1 / np.sqrt(system.diagonal())
+        self._scaled = sparse.diags(self._scale) @ system @ sparse.diags(self._scale)
+        self._factor = None
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """(s,) or (s, k) solutions."""
+        columns = right.reshape(len(right), -1)
+        return np.column_stack([self._one(column) for column in columns.T]).reshape(right.shape)
+
+    def _one(self, right: np.ndarray) -> np.ndarray:
+        if self._factor is None:
+            found, failed = cg(self._scaled, self._scale * right, rtol=1e-12, maxiter=CG_STEPS)
+            if not failed:
+                return self._scale * found
+            self._factor = splu(self._system.tocsc())  # long chains, whose factor is sparse
+        return self._factor.solve(right)
 
 
 def time_effects(
