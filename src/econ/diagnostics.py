@@ -63,7 +63,8 @@ def hausman(
     Parameters
     ----------
     fe, re : Estimate
-        The consistent and the efficient estimate, on the same rows.
+        The consistent and the efficient estimate, on the same rows, with effects of the same columns or dummies of
+        them (`C(year)`).
     sigmamore, sigmaless : bool
         Let both covariances have the error variance of `re` (sigmamore) or of `fe` (sigmaless), so that their
         difference is positive semidefinite, as Stata's options do.
@@ -100,6 +101,7 @@ def hausman(
     if method == "auxiliary":
         if sigmamore or sigmaless:
             raise UsageError("sigmamore and sigmaless are for method='contrast': leave them out of 'auxiliary'.")
+        _refuse_other_effects(fe, re)
         return _auxiliary(re, names, cov == "cluster")
     if cov != "classical":
         raise UsageError(f"cov={cov!r} needs method='auxiliary': the contrast is right for classical errors only.")

@@ -744,8 +744,9 @@ def test_hausman_wants_the_same_effects():
     data = panel_of(1, shocks=1.0)
     twoway, entity = econ.fit(data, "y ~ x", **KEYS), econ.fit(data, "y ~ x", effects="entity", **KEYS)
     one, dummies = econ.fit(data, "y ~ x", "re", **KEYS), econ.fit(data, "y ~ x + C(year)", "re", **KEYS)
-    with pytest.raises(UsageError, match=r"has effects of year and Random effects .* has none"):
-        econ.hausman(twoway, one)
+    for method in ("contrast", "auxiliary"):
+        with pytest.raises(UsageError, match=r"has effects of year and Random effects .* has none"):
+            econ.hausman(twoway, one, method=method)
     assert econ.hausman(entity, one).df == (1,)
     assert econ.hausman(twoway, dummies, sigmamore=True).pvalue > 0.01  # one draw of a true null
     # the same as with dummies on both sides
