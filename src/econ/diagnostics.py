@@ -113,6 +113,11 @@ def hausman(
                 f"the covariance of {est.model} is {est.cov_type}, and a contrast is right for classical errors "
                 f"only: fit with cov='classical', or pass method='auxiliary', cov='cluster'."
             )
+        if (sigmamore or sigmaless) and est.error_variance is None:
+            raise UsageError(
+                f"the covariance of {est.model} is no multiple of one error variance, which sigmamore and sigmaless "
+                f"exchange: leave them out, or fit by least squares or two-stage least squares."
+            )
     _refuse_other_effects(fe, re)
     V_b, V_B = fe.cov.loc[names, names].to_numpy(), re.cov.loc[names, names].to_numpy()
     if sigmamore:

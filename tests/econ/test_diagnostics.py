@@ -771,6 +771,43 @@ def test_one_error_variance_whatever_small_is(option):
     assert_allclose(tests[0].stat * tests[1], tests[2].stat * tests[3], rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"effects": "entity"}, {"effects": "twoway"}, {"effects": "entity", "weights": "w"}],
+    ids=["none", "entity", "twoway", "weights"],
+)
+def test_sigmamore_beside_instruments_is_the_difference_of_sargans(options):
+    """F. Hayashi (2000), "Econometrics", p. 233: one error variance, that of least squares over n, makes them equal."""
+    data = panel_of(7)
+    rng = np.random.default_rng(7)
+    u, q = rng.normal(size=(2, len(data)))
+    data = data.assign(y=data["y"] + u, z=q + 0.5 * u + data["z"], q=q, w=rng.uniform(0.5, 2, len(data)))
+    iv = econ.fit(data, "y ~ x + [z ~ q]", "iv", small=False, **options, **KEYS)
+    ols = econ.fit(data, "y ~ x + z", "fe" if "effects" in options else "pooled", small=False, **options, **KEYS)
+    test = econ.hausman(iv, ols, sigmamore=True)
+    assert_allclose(test.stat, iv.tests["endogeneity"].stat, rtol=1e-8)  # a difference of covariances loses digits
+    assert test.df == (1,)
+    liml = econ.fit(data, "y ~ x + [z ~ q]", "liml", small=False, **options, **KEYS)  # one instrument: 2SLS
+    assert_allclose(econ.hausman(liml, ols, sigmaless=True).stat, econ.hausman(iv, ols, sigmaless=True).stat, rtol=1e-6)
+    gmm = econ.fit(data, "y ~ x + [z ~ q]", "gmm-iv", **options, **KEYS)
+    with pytest.raises(UsageError, match="is no multiple of one error variance"):
+        econ.hausman(gmm, ols, sigmaless=True)
+
+
+def test_one_error_variance_counts_dofminus():
+    """n - dofminus takes the place of n in the variance of 2SLS, and a contrast with it in both covariances follows."""
+    data = panel_of(8).assign(q=lambda frame: frame["z"] + np.random.default_rng(8).normal(size=len(frame)))
+    n = len(data)
+    fits = [
+        econ.fit(data, "y ~ x + [z ~ q]", "iv", effects="entity", small=False, dofminus=more, **KEYS) for more in (0, 9)
+    ]
+    ols = econ.fit(data, "y ~ x + z", effects="entity", small=False, **KEYS)
+    plain, less = (econ.hausman(iv, ols, sigmaless=True).stat for iv in fits)
+    assert_allclose(less, plain * (n - 9) / n, rtol=1e-8)  # a difference of covariances loses digits
+    more = [econ.hausman(iv, ols, sigmamore=True).stat for iv in fits]
+    assert_allclose(more[0], more[1], rtol=1e-8)
+
+
 @pytest.mark.parametrize("test", [econ.wooldridge_serial, econ.breusch_pagan])
 def test_effects_of_periods_are_dummies_to_tests_of_errors(test):
     data = panel_of(3, shocks=1.0)
