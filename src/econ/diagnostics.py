@@ -485,9 +485,9 @@ def pesaran_cd(est: Estimate) -> Test:
             f"{est.model} has one row an entity, and dependence shows over periods: pass another estimate."
         )
     test = cross_section_dependence(design.residuals, design.rows.entity, design.rows.time, design.rows.names)
-    if design.rows.names[1] not in est.effects:
-        return test
-    return replace(test, note=f"{test.note}; {CD_BESIDE_PERIODS}")
+    if "time" in design.rows.absorbed or _spans(est, design.rows.names[1]):
+        test = replace(test, note=f"{test.note}; {CD_BESIDE_PERIODS}")
+    return test
 
 
 def cross_section_dependence(

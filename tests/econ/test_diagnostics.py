@@ -864,6 +864,17 @@ def test_one_restriction_beside_cr2_takes_satterthwaites_degrees_of_freedom():
 
 
 def test_dependence_beside_effects_of_time_is_said_to_mislead():
-    data = panel_of(6)
-    assert "sum to 0" in econ.pesaran_cd(econ.fit(data, "y ~ x", **KEYS)).note
-    assert "sum to 0" not in econ.pesaran_cd(econ.fit(data, "y ~ x", effects="entity", **KEYS)).note
+    """Whether they are absorbed or dummies; random ones stay in the residuals."""
+    data = panel_of(6, keep=1.0)
+    cases = [
+        ("y ~ x", {}, True),
+        ("y ~ x + C(year)", {"effects": "entity"}, True),
+        ("y ~ x + C(year)", {"estimator": "pooled"}, True),
+        ("y ~ x", {"effects": "entity"}, False),
+        ("y ~ x", {"estimator": "re", "effects": "twoway"}, False),
+    ]
+    for formula, options, misleads in cases:
+        est = econ.fit(data, formula, **options, **KEYS)
+        assert ("sum to 0" in econ.pesaran_cd(est).note) == misleads
+        sums = est.residuals.groupby("year").sum().abs().max()
+        assert (sums < 1e-8) == misleads  # rounding of sums of 30 residuals, which otherwise reach 5
