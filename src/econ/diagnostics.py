@@ -299,7 +299,8 @@ def wald(est: Estimate, restrictions: str | Sequence[str] | np.ndarray | tuple[n
     Parameters
     ----------
     est : Estimate
-        F(rows of R, df_resid), or chi2 where df_resid is None.
+        F(rows of R, df_resid), or chi2 where df_resid is None; one row beside CR2 has Satterthwaite's degrees of
+        freedom.
     restrictions : str, list of str, array, or pair of arrays
         Such as "fw = bw", ["fw + 2*bw = 1", "gov"], R (r, k), or R and q (r,).  Without "=" the expression is 0.
     """

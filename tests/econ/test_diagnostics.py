@@ -826,6 +826,25 @@ def test_size_of_serial_correlation_beside_common_shocks():
     assert sum(rejected) <= 9
 
 
+def test_size_of_breusch_pagan_beside_shocks_of_y():
+    """60 true nulls at 5 %: more than 9 rejections have a probability below 0.1 %.
+
+    Shocks that stay in the residuals outweigh errors and cancel in the sums of entities, so that pooled residuals give
+    about N / 2 where chi2(1) is the law.
+    """
+    rejected = {"time": 0, None: 0}
+    for seed in range(60):
+        data = panel_of(seed, keep=1.0)
+        rng = np.random.default_rng(seed)
+        shocks = 3 * rng.normal(size=8)
+        data = data.assign(y=data["x"] + shocks[data["year"] - 2000] + rng.normal(size=len(data)))
+        for effects in rejected:
+            est = econ.fit(data, "y ~ x", "fe" if effects else "pooled", effects=effects, **KEYS)
+            rejected[effects] += econ.breusch_pagan(est).pvalue < 0.05
+    assert rejected["time"] <= 9
+    assert rejected[None] > 50
+
+
 def test_auxiliary_takes_the_components_of_its_estimate():
     """y and columns less theta of their means, theta from the components that the estimate has."""
     data = panel_of(4)
