@@ -63,7 +63,8 @@ def hausman(
     Parameters
     ----------
     fe, re : Estimate
-        The consistent and the efficient estimate, on the same rows.
+        The consistent and the efficient estimate, on the same rows, with effects of the same columns or dummies of
+        them (`C(year)`).
     sigmamore, sigmaless : bool
         Let both covariances have the error variance of `re` (sigmamore) or of `fe` (sigmaless), so that their
         difference is positive semidefinite, as Stata's options do.
@@ -100,6 +101,7 @@ def hausman(
     if method == "auxiliary":
         if sigmamore or sigmaless:
             raise UsageError("sigmamore and sigmaless are for method='contrast': leave them out of 'auxiliary'.")
+        _refuse_other_effects(fe, re)
         return _auxiliary(re, names, cov == "cluster")
     if cov != "classical":
         raise UsageError(f"cov={cov!r} needs method='auxiliary': the contrast is right for classical errors only.")
@@ -110,6 +112,11 @@ def hausman(
             raise UsageError(
                 f"the covariance of {est.model} is {est.cov_type}, and a contrast is right for classical errors "
                 f"only: fit with cov='classical', or pass method='auxiliary', cov='cluster'."
+            )
+        if (sigmamore or sigmaless) and est.error_variance is None:
+            raise UsageError(
+                f"the covariance of {est.model} is no multiple of one error variance, which sigmamore and sigmaless "
+                f"exchange: leave them out, or fit by least squares or two-stage least squares."
             )
     _refuse_other_effects(fe, re)
     V_b, V_B = fe.cov.loc[names, names].to_numpy(), re.cov.loc[names, names].to_numpy()
@@ -304,7 +311,8 @@ def wald(est: Estimate, restrictions: str | Sequence[str] | np.ndarray | tuple[n
     Parameters
     ----------
     est : Estimate
-        F(rows of R, df_resid), or chi2 where df_resid is None.
+        F(rows of R, df_resid), or chi2 where df_resid is None; one row beside CR2 has Satterthwaite's degrees of
+        freedom.
     restrictions : str, list of str, array, or pair of arrays
         Such as "fw = bw", ["fw + 2*bw = 1", "gov"], R (r, k), or R and q (r,).  Without "=" the expression is 0.
     """
@@ -490,9 +498,9 @@ def pesaran_cd(est: Estimate) -> Test:
             f"{est.model} has one row an entity, and dependence shows over periods: pass another estimate."
         )
     test = cross_section_dependence(design.residuals, design.rows.entity, design.rows.time, design.rows.names)
-    if design.rows.names[1] not in est.effects:
-        return test
-    return replace(test, note=f"{test.note}; {CD_BESIDE_PERIODS}")
+    if "time" in design.rows.absorbed or _spans(est, design.rows.names[1]):
+        test = replace(test, note=f"{test.note}; {CD_BESIDE_PERIODS}")
+    return test
 
 
 def cross_section_dependence(

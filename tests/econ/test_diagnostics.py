@@ -744,8 +744,9 @@ def test_hausman_wants_the_same_effects():
     data = panel_of(1, shocks=1.0)
     twoway, entity = econ.fit(data, "y ~ x", **KEYS), econ.fit(data, "y ~ x", effects="entity", **KEYS)
     one, dummies = econ.fit(data, "y ~ x", "re", **KEYS), econ.fit(data, "y ~ x + C(year)", "re", **KEYS)
-    with pytest.raises(UsageError, match=r"has effects of year and Random effects .* has none"):
-        econ.hausman(twoway, one)
+    for method in ("contrast", "auxiliary"):
+        with pytest.raises(UsageError, match=r"has effects of year and Random effects .* has none"):
+            econ.hausman(twoway, one, method=method)
     assert econ.hausman(entity, one).df == (1,)
     assert econ.hausman(twoway, dummies, sigmamore=True).pvalue > 0.01  # one draw of a true null
     # the same as with dummies on both sides
@@ -770,6 +771,43 @@ def test_one_error_variance_whatever_small_is(option):
     assert_allclose(tests[0].stat * tests[1], tests[2].stat * tests[3], rtol=1e-8)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"effects": "entity"}, {"effects": "twoway"}, {"effects": "entity", "weights": "w"}],
+    ids=["none", "entity", "twoway", "weights"],
+)
+def test_sigmamore_beside_instruments_is_the_difference_of_sargans(options):
+    """F. Hayashi (2000), "Econometrics", p. 233: one error variance, that of least squares over n, makes them equal."""
+    data = panel_of(7)
+    rng = np.random.default_rng(7)
+    u, q = rng.normal(size=(2, len(data)))
+    data = data.assign(y=data["y"] + u, z=q + 0.5 * u + data["z"], q=q, w=rng.uniform(0.5, 2, len(data)))
+    iv = econ.fit(data, "y ~ x + [z ~ q]", "iv", small=False, **options, **KEYS)
+    ols = econ.fit(data, "y ~ x + z", "fe" if "effects" in options else "pooled", small=False, **options, **KEYS)
+    test = econ.hausman(iv, ols, sigmamore=True)
+    assert_allclose(test.stat, iv.tests["endogeneity"].stat, rtol=1e-8)  # a difference of covariances loses digits
+    assert test.df == (1,)
+    liml = econ.fit(data, "y ~ x + [z ~ q]", "liml", small=False, **options, **KEYS)  # one instrument: 2SLS
+    assert_allclose(econ.hausman(liml, ols, sigmaless=True).stat, econ.hausman(iv, ols, sigmaless=True).stat, rtol=1e-6)
+    gmm = econ.fit(data, "y ~ x + [z ~ q]", "gmm-iv", **options, **KEYS)
+    with pytest.raises(UsageError, match="is no multiple of one error variance"):
+        econ.hausman(gmm, ols, sigmaless=True)
+
+
+def test_one_error_variance_counts_dofminus():
+    """n - dofminus takes the place of n in the variance of 2SLS, and a contrast with it in both covariances follows."""
+    data = panel_of(8).assign(q=lambda frame: frame["z"] + np.random.default_rng(8).normal(size=len(frame)))
+    n = len(data)
+    fits = [
+        econ.fit(data, "y ~ x + [z ~ q]", "iv", effects="entity", small=False, dofminus=more, **KEYS) for more in (0, 9)
+    ]
+    ols = econ.fit(data, "y ~ x + z", effects="entity", small=False, **KEYS)
+    plain, less = (econ.hausman(iv, ols, sigmaless=True).stat for iv in fits)
+    assert_allclose(less, plain * (n - 9) / n, rtol=1e-8)  # a difference of covariances loses digits
+    more = [econ.hausman(iv, ols, sigmamore=True).stat for iv in fits]
+    assert_allclose(more[0], more[1], rtol=1e-8)
+
+
 @pytest.mark.parametrize("test", [econ.wooldridge_serial, econ.breusch_pagan])
 def test_effects_of_periods_are_dummies_to_tests_of_errors(test):
     data = panel_of(3, shocks=1.0)
@@ -786,6 +824,25 @@ def test_size_of_serial_correlation_beside_common_shocks():
         for seed in range(60)
     ]
     assert sum(rejected) <= 9
+
+
+def test_size_of_breusch_pagan_beside_shocks_of_y():
+    """60 true nulls at 5 %: more than 9 rejections have a probability below 0.1 %.
+
+    Shocks that stay in the residuals outweigh errors and cancel in the sums of entities, so that pooled residuals give
+    about N / 2 where chi2(1) is the law.
+    """
+    rejected = {"time": 0, None: 0}
+    for seed in range(60):
+        data = panel_of(seed, keep=1.0)
+        rng = np.random.default_rng(seed)
+        shocks = 3 * rng.normal(size=8)
+        data = data.assign(y=data["x"] + shocks[data["year"] - 2000] + rng.normal(size=len(data)))
+        for effects in rejected:
+            est = econ.fit(data, "y ~ x", "fe" if effects else "pooled", effects=effects, **KEYS)
+            rejected[effects] += econ.breusch_pagan(est).pvalue < 0.05
+    assert rejected["time"] <= 9
+    assert rejected[None] > 50
 
 
 def test_auxiliary_takes_the_components_of_its_estimate():
@@ -826,6 +883,17 @@ def test_one_restriction_beside_cr2_takes_satterthwaites_degrees_of_freedom():
 
 
 def test_dependence_beside_effects_of_time_is_said_to_mislead():
-    data = panel_of(6)
-    assert "sum to 0" in econ.pesaran_cd(econ.fit(data, "y ~ x", **KEYS)).note
-    assert "sum to 0" not in econ.pesaran_cd(econ.fit(data, "y ~ x", effects="entity", **KEYS)).note
+    """Whether they are absorbed or dummies; random ones stay in the residuals."""
+    data = panel_of(6, keep=1.0)
+    cases = [
+        ("y ~ x", {}, True),
+        ("y ~ x + C(year)", {"effects": "entity"}, True),
+        ("y ~ x + C(year)", {"estimator": "pooled"}, True),
+        ("y ~ x", {"effects": "entity"}, False),
+        ("y ~ x", {"estimator": "re", "effects": "twoway"}, False),
+    ]
+    for formula, options, misleads in cases:
+        est = econ.fit(data, formula, **options, **KEYS)
+        assert ("sum to 0" in econ.pesaran_cd(est).note) == misleads
+        sums = est.residuals.groupby("year").sum().abs().max()
+        assert (sums < 1e-8) == misleads  # rounding of sums of 30 residuals, which otherwise reach 5

@@ -204,9 +204,11 @@ class _Problem:
             V = outer * scale * found.factor
             if self.absorbs:
                 V[0, 0] = found.V[0, 0]
-            found = replace(found, V=V)
+            found = replace(found, V=V, variance=None if fit.weight is not None else found.variance)
         if self.dofminus and not options.small and found.clusters is None and fit.weight is None:
-            found = replace(found, V=found.V * (n / (n - self.dofminus)))
+            more = n / (n - self.dofminus)
+            variance = None if found.variance is None else more * found.variance
+            found = replace(found, V=more * found.V, variance=variance)
         return found
 
     def estimate(
@@ -250,6 +252,7 @@ class _Problem:
                 *weak_ones,
             ),
             valid=not weak_ones,
+            error_variance=found.variance,
             effect_values=effect_values(net, b, params[0]),
             components={} if fit.kappa is None or method == "2sls" else {"kappa": float(fit.kappa)},
             first_stages=weak.first_stages(
