@@ -27,7 +27,7 @@ from scipy.special import erfcx, log_ndtr
 
 from econ.errors import EstimationError, UsageError
 from econ.estimators import covariance
-from econ.estimators.within import COLLINEAR, REDUNDANT, demean
+from econ.estimators.within import COLLINEAR, REDUNDANT, demean, group_means
 
 Limit = float | np.ndarray | None
 Meat = Callable[[np.ndarray], np.ndarray]
@@ -848,7 +848,7 @@ def re_tobit(
         iterations += again.iterations
         better = packed(again, finer)
         fit = replace(fit, change=_change(fit, better))
-        if fit.change <= CHANGE and fit.converged and better.converged:
+        if fit.change <= CHANGE and fit.converged == better.converged:
             break
         if finer.points > MOST_POINTS:
             notes = [
@@ -926,15 +926,22 @@ def _refuse_without_errors(c: np.ndarray, X: np.ndarray, side: np.ndarray, entit
             f"estimator='tobit'."
         )
     free = side == 0
-    code = np.unique(entity[free], return_inverse=True)[1]
+    groups, code = np.unique(entity[free], return_inverse=True)
     if np.bincount(code).max() < 2:
         return  # what is censored tells the two variances apart, or Newton's method says that nothing does
-    net, inside = demean(X[free], code), demean(c[free], code)
-    size = np.linalg.norm(net, axis=0)
-    kept = size > COLLINEAR * np.linalg.norm(X[free], axis=0)
-    explained = net[:, kept] / size[kept]
-    left = inside - explained @ np.linalg.lstsq(explained, inside, rcond=REDUNDANT)[0]
-    if np.linalg.norm(left) <= COLLINEAR * np.linalg.norm(c[free]):
+    scaled = X / np.linalg.norm(X, axis=0)
+    net, inside = demean(scaled[free], code), demean(c[free], code)
+    _, sizes, axes = np.linalg.svd(np.linalg.qr(net, mode="r"))
+    rank = int((sizes > REDUNDANT).sum())
+    b = np.linalg.lstsq(net, inside, rcond=REDUNDANT)[0]
+    if np.linalg.norm(inside - net @ b) > COLLINEAR * np.linalg.norm(c[free]):
+        return
+    # each such group's effect is what the exact fit leaves of it; a censored row of the group may contradict that
+    rows = ~free & np.isin(entity, groups)
+    of = np.searchsorted(groups, entity[rows])
+    apart = side[rows, None] * (scaled[rows] - group_means(scaled[free], code)[of])
+    wanted = side[rows] * (c[rows] - group_means(c[free], code)[of]) - apart @ b
+    if _reaches(apart @ axes[rank:].T, wanted, COLLINEAR * np.abs(c).max()):
         raise EstimationError(
             "the regressors explain the uncensored observations exactly inside the groups, so that there is no error "
             "variance: use other regressors, or fewer."
