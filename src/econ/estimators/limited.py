@@ -37,6 +37,7 @@ from econ.estimators.sample import Sample
 from econ.estimators.tobit import EFFECTS, ReTobitFit, TobitFit
 from econ.estimators.within import nested
 
+TWO_WAYS = "Tobit takes one column of clusters, found {}: pass one."
 COVARIANCES = ("classical", "opg", "hc0", "hc1", "cluster")
 
 
@@ -251,6 +252,8 @@ def _se(V: np.ndarray, place: int) -> float:
 
 
 def _refuse_crossing(sample: Sample) -> None:
+    if len(sample.clusters) > 1:
+        raise UsageError(TWO_WAYS.format(len(sample.clusters)))
     for name, code in sample.clusters:
         if not nested(sample.entity, code):
             raise BadInputError(
@@ -277,7 +280,7 @@ def _covariance(
         count, meat, cov_type, notes = len(found.scores), covariance.white, f"robust, {len(found.scores)} {parts}", []
     else:
         if len(clusters) != 1:
-            raise UsageError(f"Tobit takes one column of clusters, found {len(clusters)}: pass one.")
+            raise UsageError(TWO_WAYS.format(len(clusters)))
         name, code = clusters[0]
         count, meat, factored = int(code.max()) + 1, partial(covariance.clustered, code=code), options.small
         cov_type, notes = f"robust, {count} clusters in {name}", []

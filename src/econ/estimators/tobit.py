@@ -6,7 +6,8 @@ method runs in the parameters of R. Olsen (1978), "Note on the uniqueness of the
 Tobit model", Econometrica 46, 1211-1215: gamma = b / sigma and theta = 1 / sigma, in which the log-likelihood is
 concave.  With random effects, y* = X b + sigma_u a_i + e, the normal a_i are integrated out by Gauss-Hermite
 quadrature about the mode of each group: J. Naylor, A. Smith (1982), Appl. Stat. 31, 214-225; Q. Liu, D. Pierce (1994),
-"A note on Gauss-Hermite quadrature", Biometrika 81, 624-629.
+"A note on Gauss-Hermite quadrature", Biometrika 81, 624-629.  In groups without any uncensored row no normal density
+is like what is integrated: they are cut into panels of Gauss-Legendre points instead.
 
 Arrays in, arrays out.  y (n,), X (n, k) of full rank with the constant among its columns, limits that are numbers,
 (n,) arrays or None.  Every row has one index z = theta c - x gamma, c being y or the limit it is censored at, and adds
@@ -26,7 +27,7 @@ from scipy.special import erfcx, log_ndtr
 
 from econ.errors import EstimationError, UsageError
 from econ.estimators import covariance
-from econ.estimators.within import COLLINEAR, REDUNDANT, demean
+from econ.estimators.within import COLLINEAR, REDUNDANT, demean, group_means
 
 Limit = float | np.ndarray | None
 Meat = Callable[[np.ndarray], np.ndarray]
@@ -35,6 +36,7 @@ LOG_2PI = float(np.log(2 * np.pi))
 
 # Newton's method ends where the maximum is nearer than this, in standard errors.  Rounding leaves about 1e-13.
 NEAR = 1e-9
+STALLED = 10
 ITERATIONS = 100  # from least squares fewer than ten are usual
 
 # Largest relative change with twice the points that is no concern, and the one from which on results cannot be
@@ -262,7 +264,7 @@ Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
 def _maximise(evaluate: Evaluate, start: np.ndarray, theta: int) -> _Top:
     """Newton's method with step halving; p[theta] stays above 0, negative curvature is turned round."""
-    p = start
+    p, stalled = start, 0
     loglik, scores, hessian = evaluate(p)
     for iteration in range(ITERATIONS):
         gradient = scores.sum(axis=0)
@@ -284,7 +286,11 @@ def _maximise(evaluate: Evaluate, start: np.ndarray, theta: int) -> _Top:
             share /= 2
         else:
             return _Top(p, loglik, scores, hessian, False, iteration)
+        # Newton's last steps are few: more without a gain go round in the error of the quadrature
+        stalled = stalled + 1 if found[0] <= loglik + slack else 0
         p, (loglik, scores, hessian) = tried, found
+        if stalled == STALLED:
+            return _Top(p, loglik, scores, hessian, False, iteration + 1)
     return _Top(p, loglik, scores, hessian, False, ITERATIONS)
 
 
@@ -563,20 +569,28 @@ def _edge(limit: np.ndarray, k: int, log_p: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Groups:
-    """Some groups: their rows in order, where each starts, and which of them every row belongs to."""
+    """Some groups: their rows in order, where each starts, and which of them every row belongs to.
+
+    `free` (groups,) counts uncensored rows; `cut` says that none of the groups has any, and how they are integrated.
+    """
 
     columns: np.ndarray
     side: np.ndarray
     starts: np.ndarray
     code: np.ndarray
-    free: np.ndarray  # (groups,) uncensored rows
+    free: np.ndarray
+    cut: bool = False
+
+    def sum(self, rows: np.ndarray) -> np.ndarray:
+        """(groups,) or (groups, points) sums of rows."""
+        return np.add.reduceat(rows, self.starts)
 
 
 # Numbers in the largest array, rows times points: few enough for the processor's cache to help.
 BLOCK = 2**19
 
 
-def _blocks(columns: np.ndarray, side: np.ndarray, entity: np.ndarray, points: int) -> list[_Groups]:
+def _blocks(columns: np.ndarray, side: np.ndarray, entity: np.ndarray, points: int, cut: bool = False) -> list[_Groups]:
     """Rows sorted by entity, cut between groups."""
     starts = np.flatnonzero(np.r_[True, np.diff(entity) > 0])
     ends = np.r_[starts[1:], entity.size]
@@ -587,7 +601,7 @@ def _blocks(columns: np.ndarray, side: np.ndarray, entity: np.ndarray, points: i
         local = starts[first:last] - starts[first]
         code = np.repeat(np.arange(last - first), ends[first:last] - starts[first:last])
         free = np.add.reduceat((side[rows] == 0).astype(float), local)
-        blocks.append(_Groups(columns[rows], side[rows], local, code, free))
+        blocks.append(_Groups(columns[rows], side[rows], local, code, free, cut))
         first = last
     return blocks
 
@@ -601,8 +615,8 @@ def _modes(z: np.ndarray, delta: float, groups: _Groups, start: np.ndarray) -> t
     low, high = np.full_like(a, -np.inf), np.full_like(a, np.inf)
     for _ in range(100):
         _, g1, g2 = _terms(z - delta * a[groups.code], groups.side)
-        slope = -delta * np.add.reduceat(g1, groups.starts) - a
-        curve = 1 - delta**2 * np.add.reduceat(g2, groups.starts)
+        slope = -delta * groups.sum(g1) - a
+        curve = 1 - delta**2 * groups.sum(g2)
         low = np.where(slope > 0, a, np.maximum(low, a + slope))
         high = np.where(slope < 0, a, np.minimum(high, a + slope))
         moved = a + slope / curve
@@ -615,8 +629,74 @@ def _modes(z: np.ndarray, delta: float, groups: _Groups, start: np.ndarray) -> t
     return a, 1 / np.sqrt(curve)
 
 
+class Rule:
+    """Points and logarithms of weights: Gauss-Hermite's about the mode, Gauss-Legendre's in panels between edges."""
+
+    def __init__(self, points: int) -> None:
+        self.points = points
+        x, w = np.polynomial.hermite.hermgauss(points)
+        self.hermite = x, np.log(w) + x**2
+        x, w = np.polynomial.legendre.leggauss(2 * points)
+        self.legendre = x, np.log(w)
+
+    def places(
+        self, z: np.ndarray, delta: float, groups: _Groups, mode: np.ndarray, spread: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(a, log weight), both (groups, points), of integrals over a."""
+        if not groups.cut:
+            x, log_w = self.hermite
+            scale = np.sqrt(2) * spread[:, None]
+            return mode[:, None] + scale * x, log_w + np.log(scale)
+        x, log_w = self.legendre
+        edges = _edges(z, delta, groups, mode)
+        half = np.diff(edges, axis=1)[:, :, None] / 2
+        a = edges[:, :-1, None] + half * (1 + x)
+        with np.errstate(divide="ignore"):  # panels of no width have no weight
+            log_w = log_w + np.log(half)
+        return a.reshape(mode.size, -1), log_w.reshape(mode.size, -1)
+
+
+DROP = 30.0  # of the logarithm of the integrand, where it may end: exp(-30) = 1e-13
+
+# Indices z between which Phi(z) falls: log Phi is -1e-8 at the first, and after the second it is one smooth tail.
+FALL = (5.6, 1.5)
+
+
+def _edges(z: np.ndarray, delta: float, groups: _Groups, mode: np.ndarray) -> np.ndarray:
+    """(groups, edges) ends of the panels for groups without uncensored rows.
+
+    What is integrated is a normal density cut off where the group would leave its limit, which is sharp where delta is
+    large: no normal density is like it, however many points it gets.  Panels end where that fall begins, in its
+    middle, at the mode, and where nothing is left; each of them holds a smooth function.
+    """
+
+    def height(a: np.ndarray) -> np.ndarray:
+        return groups.sum(_terms(z - delta * a[groups.code], groups.side)[0]) - a**2 / 2
+
+    floor, ends = height(mode) - DROP, []
+    for sign in (-1.0, 1.0):
+        # h'' <= -1, so that it is lower by DROP at this distance
+        near, far = np.zeros_like(mode), np.full_like(mode, np.sqrt(2 * DROP))
+        for _ in range(60):  # halving that often reaches the last digit
+            if (far <= 1.5 * near).all():
+                break
+            between = (near + far) / 2
+            above = height(mode + sign * between) > floor
+            near, far = np.where(above, between, near), np.where(above, far, between)
+        ends.append(mode + sign * far)
+    low, high = ends
+    edges = [low, high, mode]
+    steep = np.copysign(max(abs(delta), 1e-6), delta)  # below that every fall is wider than the range
+    for side in (-1, 1):
+        at = groups.side == side
+        if at.any():
+            first = np.minimum.reduceat(np.where(at, -side * z, np.inf), groups.starts)
+            edges += [np.clip(-side * (first - fall) / steep, low, high) for fall in FALL]
+    return np.sort(np.stack(edges, axis=1), axis=1)
+
+
 def group_likelihood(
-    p: np.ndarray, groups: _Groups, nodes: np.ndarray, log_weights: np.ndarray, start: np.ndarray
+    p: np.ndarray, groups: _Groups, rule: Rule, start: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Adaptive quadrature of p = (gamma, theta, delta), delta = sigma_u / sigma_e and z = columns (gamma, theta) -
     delta a.
@@ -629,19 +709,19 @@ def group_likelihood(
     theta, delta, columns, side, code = p[-2], p[-1], groups.columns, groups.side, groups.code
     z0 = columns @ p[:-1]
     mode, spread = _modes(z0, delta, groups, start)
-    a = mode[:, None] + np.sqrt(2) * spread[:, None] * nodes
+    a, log_weights = rule.places(z0, delta, groups, mode, spread)
     g, g1, g2 = _terms(z0[:, None] - delta * a[code], side)
-    terms = np.add.reduceat(g, groups.starts) - a**2 / 2 + log_weights + nodes**2
+    terms = groups.sum(g) - a**2 / 2 + log_weights
     peak = terms.max(axis=1, keepdims=True)
     share = np.exp(terms - peak)
     total = share.sum(axis=1, keepdims=True)
     share /= total
-    loglik = (peak + np.log(total))[:, 0] + np.log(spread) + (np.log(2) - LOG_2PI) / 2 + groups.free * np.log(theta)
+    loglik = (peak + np.log(total))[:, 0] - LOG_2PI / 2 + groups.free * np.log(theta)
 
     at = np.empty((*a.shape, p.size))
     for j, column in enumerate(columns.T):
-        at[:, :, j] = np.add.reduceat(g1 * column[:, None], groups.starts)
-    at[:, :, -1] = -a * np.add.reduceat(g1, groups.starts)
+        at[:, :, j] = groups.sum(g1 * column[:, None])
+    at[:, :, -1] = -a * groups.sum(g1)
     scores = np.einsum("nq,nqj->nj", share, at)
     apart = (np.sqrt(share)[:, :, None] * (at - scores[:, None, :])).reshape(-1, p.size)
     hessian = apart.T @ apart
@@ -650,7 +730,7 @@ def group_likelihood(
     hessian[:-1, :-1] += columns.T @ (by_row[:, None] * columns)
     hessian[:-1, -1] -= columns.T @ with_a
     hessian[-1, :-1] -= columns.T @ with_a
-    hessian[-1, -1] += np.sum(np.add.reduceat(g2, groups.starts) * a**2)
+    hessian[-1, -1] += np.sum(groups.sum(g2) * a**2)
     scores[:, -2] += groups.free / theta
     hessian[-2, -2] -= groups.free.sum() / theta**2
     return loglik, scores, hessian, mode, (share * a).sum(axis=1)
@@ -660,23 +740,27 @@ class _Quadrature:
     """The log-likelihood of all groups as a function of p; modes are kept from one call to the next."""
 
     def __init__(self, columns: np.ndarray, side: np.ndarray, entity: np.ndarray, points: int) -> None:
-        nodes, weights = np.polynomial.hermite.hermgauss(points)
-        self.points, self.nodes, self.log_weights = points, nodes, np.log(weights)
-        self.blocks = _blocks(columns, side, entity, points)
+        self.rule, self.points = Rule(points), points
+        cut = np.bincount(entity, side == 0) == 0
+        self.blocks: list[_Groups] = []
+        for kind, size in ((False, points), (True, 8 * points)):
+            rows = cut[entity] == kind
+            if rows.any():
+                self.blocks += _blocks(columns[rows], side[rows], entity[rows], size, kind)
+        self.place = np.argsort(np.concatenate([np.flatnonzero(~cut), np.flatnonzero(cut)]))
         self.modes = [np.zeros(block.starts.size) for block in self.blocks]
         self.means = np.zeros(0)
 
     def __call__(self, p: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         found = [
-            group_likelihood(p, block, self.nodes, self.log_weights, mode)
-            for block, mode in zip(self.blocks, self.modes, strict=True)
+            group_likelihood(p, block, self.rule, mode) for block, mode in zip(self.blocks, self.modes, strict=True)
         ]
         if all(np.isfinite(part[3]).all() for part in found):
             self.modes = [part[3] for part in found]
-        self.means = np.concatenate([part[4] for part in found])
+        self.means = np.concatenate([part[4] for part in found])[self.place]
         return (
             float(sum(part[0].sum() for part in found)),
-            np.concatenate([part[1] for part in found]),
+            np.concatenate([part[1] for part in found])[self.place],
             sum(part[2] for part in found),
         )
 
@@ -705,8 +789,8 @@ def re_tobit(
         Dense codes 0.. of the groups.
     lower, upper : float, (n,) float or None
     points : int
-        Of the quadrature.  The fit is repeated with twice as many, and again, until nothing changes by more than
-        `CHANGE`.
+        Of Gauss-Hermite quadrature; panels of groups without an uncensored row have twice as many each.  The fit is
+        repeated with twice as many, and again, until nothing changes by more than `CHANGE`.
     names : sequence of str, optional
         Of the columns, for messages.
 
@@ -750,8 +834,11 @@ def re_tobit(
             iterations=iterations,
         )
 
-    # delta = 0 is always a stationary point; where the likelihood is no higher elsewhere, the effects vanish
-    if top.loglik - log_s <= pooled.loglik + 1e-9 * (1 + abs(pooled.loglik)) and pooled.converged:
+    def vanish(found: _Top) -> bool:
+        """delta = 0 is always a stationary point: whether the likelihood is no higher elsewhere."""
+        return pooled.converged and found.loglik - log_s <= pooled.loglik + 1e-9 * (1 + abs(pooled.loglik))
+
+    if top.converged and vanish(top):
         return _without_effects(pooled, entity, int(points))
     fit = packed(top, evaluate)
     notes: list[str] = []
@@ -761,17 +848,19 @@ def re_tobit(
         iterations += again.iterations
         better = packed(again, finer)
         fit = replace(fit, change=_change(fit, better))
-        if fit.change <= CHANGE and fit.converged and better.converged:
+        if fit.change <= CHANGE and fit.converged == better.converged:
             break
         if finer.points > MOST_POINTS:
             notes = [
                 f"results change by {fit.change:.1g} from {fit.points} to {finer.points} points of quadrature: "
-                f"{'they cannot be trusted' if fit.change > LARGE_CHANGE else 'read them with care'}; sigma_u may be "
-                f"too large beside sigma_e where whole groups are censored"
+                f"{'they cannot be trusted' if fit.change > LARGE_CHANGE else 'read them with care'}; groups may "
+                f"hold too few uncensored observations for this method"
             ]
             break
         notes = [f"{finer.points} points of quadrature instead of {points}: fewer are not exact enough"]
         fit, top, evaluate = better, again, finer
+    if vanish(top):
+        return _without_effects(pooled, entity, int(points))
     said = _said(pooled.counts, fit.converged, fit.iterations)
     return replace(fit, notes=(*said, *notes), converged=fit.converged and fit.change <= LARGE_CHANGE)
 
@@ -796,7 +885,8 @@ def _change(fit: ReTobitFit, finer: ReTobitFit) -> float:
     """Largest change of a parameter in units of itself or of its standard error, whichever is more; of the
     log-likelihood in units of itself or of 1."""
     one, two = (np.r_[each.b, each.sigma_u, each.sigma_e] for each in (fit, finer))
-    size = np.maximum(np.abs(two), np.sqrt(np.diag(finer.inverse)))
+    variance = np.maximum(np.nan_to_num(np.diag(finer.inverse)), 0.0)  # below 0 away from a maximum
+    size = np.maximum(np.abs(two), np.sqrt(variance))
     of_loglik = abs(finer.loglik - fit.loglik) / max(abs(finer.loglik), 1.0)
     return float(max(np.max(np.abs(two - one) / size), of_loglik))
 
@@ -836,15 +926,22 @@ def _refuse_without_errors(c: np.ndarray, X: np.ndarray, side: np.ndarray, entit
             f"estimator='tobit'."
         )
     free = side == 0
-    code = np.unique(entity[free], return_inverse=True)[1]
+    groups, code = np.unique(entity[free], return_inverse=True)
     if np.bincount(code).max() < 2:
         return  # what is censored tells the two variances apart, or Newton's method says that nothing does
-    net, inside = demean(X[free], code), demean(c[free], code)
-    size = np.linalg.norm(net, axis=0)
-    kept = size > COLLINEAR * np.linalg.norm(X[free], axis=0)
-    explained = net[:, kept] / size[kept]
-    left = inside - explained @ np.linalg.lstsq(explained, inside, rcond=REDUNDANT)[0]
-    if np.linalg.norm(left) <= COLLINEAR * np.linalg.norm(c[free]):
+    scaled = X / np.linalg.norm(X, axis=0)
+    net, inside = demean(scaled[free], code), demean(c[free], code)
+    _, sizes, axes = np.linalg.svd(np.linalg.qr(net, mode="r"))
+    rank = int((sizes > REDUNDANT).sum())
+    b = np.linalg.lstsq(net, inside, rcond=REDUNDANT)[0]
+    if np.linalg.norm(inside - net @ b) > COLLINEAR * np.linalg.norm(c[free]):
+        return
+    # each such group's effect is what the exact fit leaves of it; a censored row of the group may contradict that
+    rows = ~free & np.isin(entity, groups)
+    of = np.searchsorted(groups, entity[rows])
+    apart = side[rows, None] * (scaled[rows] - group_means(scaled[free], code)[of])
+    wanted = side[rows] * (c[rows] - group_means(c[free], code)[of]) - apart @ b
+    if _reaches(apart @ axes[rank:].T, wanted, COLLINEAR * np.abs(c).max()):
         raise EstimationError(
             "the regressors explain the uncensored observations exactly inside the groups, so that there is no error "
             "variance: use other regressors, or fewer."
