@@ -50,6 +50,7 @@ bench: install
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/regional_inequality.py
 	@$(BIN)/python benchmarks/estimators.py
+	@$(BIN)/python benchmarks/dynamic.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache .hypothesis

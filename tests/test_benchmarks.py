@@ -257,12 +257,11 @@ def test_planted_errors_have_variance_one(estimators):
 def test_dynamic_panels(tmp_path):
     """A quick run has a row for every estimator and test of the published page, and all shares are shares."""
     out = tmp_path / "dynamic.md"
-    with patch.object(sys, "path", [str(FOLDER), *sys.path]):
-        script = import_module("dynamic")
-        try:
-            assert script.main(["--quick", "--out", str(out)]) == 0
-        finally:
-            sys.modules.pop("dynamic")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        script = importlib.import_module("dynamic")
+        assert script.main(["--quick", "--out", str(out)]) == 0
+        sys.modules.pop("dynamic")
     text, published = (path.read_text(encoding="utf-8") for path in (out, FOLDER / "dynamic.md"))
     estimators = [cells[2] for cells in rows(published, "N x T") if len(cells) == 13]
     assert set(estimators) == {cells[2] for cells in rows(text, "N x T") if len(cells) == 13} == set(script.ESTIMATORS)
@@ -271,4 +270,4 @@ def test_dynamic_panels(tmp_path):
         for cells in rows(page, "N x T"):
             shares = cells[-2:] if len(cells) == 13 else cells[2:]
             assert all(0 <= float(cell) <= 100 for cell in shares if cell not in ("", "refused"))
-    assert [cells[0] for cells in rows(text, "work")][0].startswith("system GMM, two steps, 30 x 14")
+    assert next(cells[0] for cells in rows(text, "work")).startswith("system GMM, two steps, 30 x 14")
