@@ -317,7 +317,7 @@ def speed(size: Size) -> Iterator[str]:
     econ.fit(censored, "y ~ a + b + c", "retobit", lower=0, **keys)
     seconds = time.perf_counter() - begin
     yield f"| random-effects Tobit, {i.size:,} rows, {groups:,} groups, points checked | {seconds:.2f} | <= 10 | |"
-    yield "\nPanelBox is not among the peers: its System GMM and Tobit give other numbers (see docs/dynamic-panels.md)."
+    yield "\nPanelBox is not here, left out."
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,6 +22,7 @@ from econ.estimators.dynamic_moments import (
     transformation,
 )
 from econ.estimators.gmm import Instruments
+from tests.econ.gmm_reference import reference
 
 COMPUTED = 1e-8  # a reference implementation and R, on weights whose condition is up to 1e6
 STATISTIC = 1e-6  # econometrics.md 7
@@ -231,8 +232,11 @@ def test_columns_of_instruments():
     collapsed = build(y, X, ["L1.y"], [GmmStyle("y", y, 2, None, collapse=True)], [], system=False)
     assert collapsed.labels == ("L2.y", "L3.y")
     assert collapsed.Z[0].tolist() == [[0, 0], [0, 0], [1, 0], [2, 1]]
-    level = build(y, X, ["L1.y"], [GmmStyle("y", y, 2, 3, equation="level")], [], system=True)
+    level = build(y, X, ["L1.y"], [GmmStyle("y", y, 1, 2, equation="level")], [], system=True)
     assert {label.split(" ")[0] for label in level.labels} == {"L1.D.y", "L2.D.y"}  # all lags, none is redundant
+    strict = build(y, X, ["L1.y"], [GmmStyle("y", y, 0, None)], [], system=True)
+    assert "D.y at 3" in strict.labels
+    assert "L1.D.y at 3" not in strict.labels
 
 
 # --- properties -------------------------------------------------------------------------------------------------------
@@ -475,108 +479,70 @@ def test_pseudo_inverse_counts_rank_whatever_the_units():
 
 # --- the formulas with loops ------------------------------------------------------------------------------------------
 
-
-def by_loops(y, x, lags_y, lags_x, *, system, transform):
-    """Roodman (2009) unit by unit: two steps with Windmeijer's errors, y on its lag, x and, in levels, a constant.
-
-    y, x (N, T) with NaN; both instrument by their lags, one column for each period and lag; h = 3.
-    """
-    N, T = y.shape
-    ylag = np.hstack([np.full((N, 1), np.nan), y[:, :-1]])
-    used = np.isfinite(y) & np.isfinite(ylag) & np.isfinite(x)
-    k = 2 + system
-    columns = [(v, t, lag) for v, (a, b) in enumerate((lags_y, lags_x)) for t in range(T) for lag in range(a, b + 1)]
-    level_columns = [(v, t, a - 1) for v, (a, _) in enumerate((lags_y, lags_x)) for t in range(T)] if system else []
-    data = (y, x)
-    R = T * (1 + system)
-    D = np.zeros((T, T))
-    for t in range(1, T):
-        if transform == "fd":
-            D[t, t], D[t, t - 1] = 1, -1
-        else:
-            n = T - t
-            D[t, t - 1] = np.sqrt(n / (n + 1))
-            D[t, t:] = -1 / n * np.sqrt(n / (n + 1))
-    M = np.vstack([D, np.eye(T)]) if system else D
-    H = M @ M.T
-    units = []
-    for i in range(N):
-        ys, Xs, Z = np.zeros(R), np.zeros((R, k)), np.zeros((R, len(columns) + len(level_columns) + system))
-        full = np.column_stack([y[i], ylag[i], x[i]])
-        exists = np.zeros(R, bool)
-        for t in range(1, T):
-            if transform == "fd":
-                if not (used[i, t] and used[i, t - 1]):
-                    continue
-                changed = full[t] - full[t - 1]
-            else:
-                later = [s for s in range(t, T) if used[i, s]]
-                if not used[i, t - 1] or not later:
-                    continue
-                n = len(later)
-                changed = np.sqrt(n / (n + 1)) * (full[t - 1] - full[later].mean(axis=0))
-            exists[t] = True
-            ys[t], Xs[t, :2] = changed[0], changed[1:]
-            for j, (v, at, lag) in enumerate(columns):
-                if at == t and t - lag >= 0 and np.isfinite(data[v][i, t - lag]):
-                    Z[t, j] = data[v][i, t - lag]
-        for t in range(T if system else 0):
-            if not used[i, t]:
-                continue
-            exists[T + t] = True
-            ys[T + t], Xs[T + t] = full[t, 0], [*full[t, 1:], 1]
-            Z[T + t, -1] = 1
-            for j, (v, at, lag) in enumerate(level_columns, len(columns)):
-                if at == t and t - lag - 1 >= 0:
-                    change = data[v][i, t - lag] - data[v][i, t - lag - 1]
-                    Z[T + t, j] = change if np.isfinite(change) else 0
-        units.append((ys, Xs, Z))
-    kept = np.abs(sum(np.abs(Z) for *_, Z in units)).sum(axis=0) > 0
-    units = [(ys, Xs, Z[:, kept]) for ys, Xs, Z in units]
-    ZX, Zy = sum(Z.T @ X for _, X, Z in units), sum(Z.T @ v for v, _, Z in units)
-    A1 = np.linalg.pinv(sum(Z.T @ H @ Z for *_, Z in units), hermitian=True)
-    P1 = np.linalg.inv(ZX.T @ A1 @ ZX)
-    b1 = P1 @ ZX.T @ A1 @ Zy
-    moments = [Z.T @ (v - X @ b1) for v, X, Z in units]
-    S = sum(np.outer(g, g) for g in moments)
-    A2 = np.linalg.pinv(S, hermitian=True)
-    V1 = P1 @ ZX.T @ A1 @ S @ A1 @ ZX @ P1
-    P2 = np.linalg.inv(ZX.T @ A2 @ ZX)
-    b2 = P2 @ ZX.T @ A2 @ Zy
-    g2 = Zy - ZX @ b2
-    W = np.zeros((k, k))
-    for j in range(k):
-        dS = -sum(
-            np.outer(Z.T @ X[:, j], Z.T @ (v - X @ b1)) + np.outer(Z.T @ (v - X @ b1), Z.T @ X[:, j])
-            for v, X, Z in units
-        )
-        W[:, j] = -P2 @ ZX.T @ A2 @ dS @ A2 @ g2
-    V2 = P2 + W @ P2 + P2 @ W.T + W @ V1 @ W.T
-    return b1, V1, b2, V2, float(g2 @ A2 @ g2), int(kept.sum())
+VARIANTS = [
+    {"transform": transform, "system": system, **more}
+    for transform in ("fd", "fod")
+    for system in (True, False)
+    for more in ({"steps": 2}, {"steps": 1, "small": "new"}, {"steps": 1, "robust": False, "small": "old", "h": 2})
+] + [
+    {"transform": "fd", "system": True, "steps": 1, "robust": False, "h": 1},
+    {"transform": "fd", "system": True, "steps": 2, "level": True},
+    {"transform": "fod", "system": True, "steps": 2, "collapse": True},
+]
 
 
-@pytest.mark.parametrize("transform", ["fd", "fod"])
-@pytest.mark.parametrize("system", [True, False])
-@settings(deadline=None, max_examples=4)
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values())))
+@settings(deadline=None, max_examples=3)
 @given(seed=seeds)
-def test_loops_give_the_same(system, transform, seed):
-    """Unbalanced with gaps, where orthogonal deviations skip what is not there."""
-    data = simulated(seed, entities=50, periods=7, keep=0.9)
+def test_loops_give_the_same(variant, seed):
+    """`gmm_reference`, on unbalanced panels with gaps: late entry, rows alone, orthogonal deviations over gaps."""
+    variant = dict(variant)
+    collapse, level = variant.pop("collapse", False), variant.pop("level", False)
+    data = simulated(seed, entities=60, periods=7, keep=0.85)
     codes = data["id"].factorize(sort=True)[0]
-    cubes = [np.full((codes.max() + 1, 7), np.nan) for _ in range(2)]
-    for cube, name in zip(cubes, "yx", strict=True):
+    y, x, z = (np.full((codes.max() + 1, 7), np.nan) for _ in range(3))
+    for cube, name in zip((y, x, z), "yxz", strict=True):
         cube[codes, data["year"] - 1990] = data[name]
-    b1, V1, b2, V2, hansen, count = by_loops(*cubes, (2, 3), (1, 2), system=system, transform=transform)
-    options = {"gmm": {"y": (2, 3), "x": (1, 2)}, "system": system, "transform": transform}
-    names = ["L1.y", "x", *(["Intercept"] if system else [])]
-    one, two = (fit(data, "y ~ L.y + x", **options, steps=steps) for steps in (1, 2))
+    lag = np.hstack([np.full((len(y), 1), np.nan), y[:, :-1]])
+    equation = "level" if level else "both"
+    wanted = reference(
+        y,
+        np.stack([lag, x], axis=2),
+        [(y, 2, 3, collapse, "both"), (x, 1, 2, collapse, "both"), (z, 1, 2, collapse, equation)],
+        [(z, "level" if level else "both", False)],
+        constant=variant["system"],
+        **variant,
+    )
+    robust, small = variant.pop("robust", True), variant.pop("small", None)
+    est = fit(
+        data,
+        "y ~ L.y + x",
+        gmm={"y": (2, 3), "x": (1, 2), "z": Instruments(1, 2, equation=equation)},
+        iv=[(("z",), equation)],
+        collapse=collapse,
+        cov=None if robust else "classical",
+        small=small is not None,
+        factor=small or "new",
+        **variant,
+    )
+    names = ["L1.y", "x", *(["Intercept"] if variant["system"] else [])]
     # sums of some thousand products, inverted twice
-    assert_allclose(one.params[names], b1, rtol=1e-7)
-    assert_allclose(one.cov.loc[names, names], V1, rtol=1e-6)
-    assert_allclose(two.params[names], b2, rtol=1e-7)
-    assert_allclose(two.cov.loc[names, names], V2, rtol=1e-6)
-    assert_allclose(two.tests["hansen"].stat, hansen, rtol=1e-7)
-    assert two.counts["instruments"] == count
+    assert_allclose(est.params[names], wanted["b"], rtol=1e-6)
+    assert_allclose(est.std_errors[names], wanted["se"], rtol=1e-6)
+    for name in ("n", "groups", "instruments"):
+        assert {"n": est.nobs, **est.counts}[name] == wanted[name]
+    for name in ("sargan", "hansen"):
+        assert_allclose(est.tests[name].stat, wanted[name], rtol=1e-6)
+        assert est.tests[name].df == (wanted[f"{name}_df"],)
+    for order in (1, 2):
+        assert_allclose(est.tests[f"ar{order}"].stat, wanted["ar"][order], rtol=1e-6, atol=1e-9)
+    labels = {"gmm 0": "gmm_y", "gmm 1": "gmm_x", "gmm 2": "gmm_z", "iv 0": "iv", "levels": "gmm_levels"}
+    for theirs, found in wanted["difference_in_hansen"].items():
+        if f"hansen_difference_{labels[theirs]}" in est.tests:
+            ours = est.tests[f"hansen_difference_{labels[theirs]}"]
+            # a difference of two statistics that may be alike
+            assert_allclose(ours.stat, found["diff"], rtol=1e-5, atol=1e-6)
+            assert ours.df == (found["diff_df"],)
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------

@@ -252,7 +252,8 @@ def _variance(moments: Moments, e: np.ndarray, which: str) -> float:
     T = moments.periods
     rows = moments.transformed
     counted = moments.counted if which == "level" else rows
-    return float((e[:, :T][rows] ** 2).sum() / counted.sum()) / (2 if moments.transform == "fd" else 1)
+    # H has the variance that the weights take a transformed error to have: twice sigma^2 for differences
+    return float((e[:, :T][rows] ** 2).sum() / counted.sum() / moments.H[1, 1])
 
 
 def _factor(options: Options, n: int, groups: int, k: int) -> float:
@@ -365,9 +366,9 @@ def _serial(
         Xw = np.einsum("ntk,nt->k", moments.dX, w)
         if nonrobust:
             sigma2 = _variance(moments, moments.y - moments.X @ b, "transformed")
-            D = transformation(moments.periods, "fd")
-            own = sigma2 * float(np.sum((w @ D) ** 2))
-            cross = sigma2 * np.einsum("nrm,nr->m", moments.Z, w @ _with_differences(moments).T)
+            differences, with_rows = _of_differences(moments)
+            own = sigma2 * float(np.sum((w @ differences) * w))
+            cross = sigma2 * np.einsum("nrm,nr->m", moments.Z, w @ with_rows.T)
         else:
             own = float(products @ products)
             cross = scores.T @ products
@@ -377,11 +378,18 @@ def _serial(
     return found
 
 
-def _with_differences(moments: Moments) -> np.ndarray:
-    """(R, T) covariance of the errors of both equations with those in first differences, errors of variance 1."""
-    D = transformation(moments.periods, "fd")
-    M = transformation(moments.periods, moments.transform)
-    return (np.vstack([M, np.eye(moments.periods)]) if moments.system else M) @ D.T
+def _of_differences(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """(T, T) covariance of the errors in first differences, and (R, T) that of both equations' with them.
+
+    As the weights of one step take it to be, errors of variance 1: with h = 1 all are independent, with h = 2 the two
+    equations are.
+    """
+    T = moments.periods
+    D, M = transformation(T, "fd"), transformation(T, moments.transform)
+    own, transformed, level = (np.eye(T), np.eye(T), 0 * D) if moments.h == 1 else (D @ D.T, M @ D.T, D.T)
+    if moments.h == 2:
+        level = 0 * D
+    return own, np.vstack([transformed, level]) if moments.system else transformed
 
 
 # --- several equations ------------------------------------------------------------------------------------------------

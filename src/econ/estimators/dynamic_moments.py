@@ -33,8 +33,9 @@ class GmmStyle:
         In levels; whatever the panel has, also where `used` is False.
     first, last : int, int or None
         Lags of the levels, counted from the variable itself, for the transformed equation; None takes all.  In the
-        level equation the difference at lag first - 1 is the only one that is not redundant; with equation "level"
-        there is no transformed one, and the differences at lags first - 1 to last - 1 are all taken.
+        level equation the difference at lag first - 1 is the only one that is not redundant (at min(last - 1, 0) where
+        first is a lead or 0).  With equation "level" there is no transformed one, and the differences at lags first to
+        last are all taken.
     collapse : bool
         One column for each lag, whatever the period.
     equation : str
@@ -90,6 +91,8 @@ class Moments:
         Name of the constant.
     transform : str
     system : bool
+    h : int
+        Which H it is, see `one_step_weights`.
     """
 
     y: np.ndarray
@@ -108,6 +111,7 @@ class Moments:
     constant: str | None
     transform: str
     system: bool
+    h: int
 
     @property
     def periods(self) -> int:
@@ -290,6 +294,7 @@ def build(
         constant=constant if system else None,
         transform=transform,
         system=system,
+        h=h,
     )
 
 
@@ -307,8 +312,11 @@ def _gmm_columns(
     if style.equation != "level":
         parts += [(False, x, there, lag) for lag in range(style.first, last + 1)]
     if system and style.equation != "transformed":
-        until = last if style.equation == "level" else style.first
-        parts += [(True, dx, used, lag - 1) for lag in range(style.first, until + 1)]
+        if style.equation == "level":
+            lags = range(style.first, last + 1)
+        else:
+            lags = [style.first - 1 if style.first > 0 else min(last - 1, 0)]
+        parts += [(True, dx, used, lag) for lag in lags]
     found = []
     for level, values, rows, lag in parts:
         lagged = np.where(rows, _lagged(values, lag), 0.0)
