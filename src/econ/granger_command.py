@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from econ.errors import UsageError
+from econ.errors import EstimationError, UsageError
 
 GRANGER_EXAMPLE = """example:
   econ granger panel.csv "gini ~ forward" --lags 1
@@ -43,6 +43,7 @@ def add_granger(steps) -> None:
         metavar="NAME=VALUE",
         help="option of a method, such as bootstrap=999, seed=1, max_lags=2, instruments=2,4",
     )
+    step.add_argument("--strict", action="store_true", help="exit with 3 where a test is not valid")
     step.add_argument("--json", action="store_true", help="print JSON")
     step.add_argument("--out", type=Path, help="write .csv or .parquet here")
     step.set_defaults(run=run_granger)
@@ -60,7 +61,7 @@ def run_granger(args: argparse.Namespace) -> None:
         raise UsageError("several methods go with --all: pass one method, or --all with the columns.")
     options = dict(option_of(text) for text in args.option)
     if "instruments" in options:
-        options["instruments"] = tuple(int(part) for part in options["instruments"])
+        options["instruments"] = _limits(options["instruments"])
     lags = int(args.lags) if args.lags.lstrip("-").isdigit() else args.lags
     panel = read_table(args.panel, (args.entity,))
     keys = {"entity": args.entity, "time": args.time, "step": args.step}
@@ -73,6 +74,10 @@ def run_granger(args: argparse.Namespace) -> None:
             sys.stdout.write(table.to_json(orient="records", force_ascii=False, indent=2) + "\n")
         else:
             sys.stdout.write(table.to_csv(index=False, lineterminator="\n"))
+        if args.strict and not table["valid"].all():
+            raise EstimationError(
+                f"{(~table['valid'].astype(bool)).sum()} of {len(table)} tests are not valid: see note."
+            )
         return
     test = granger(panel, args.formula, lags, args.method[0], **keys, **options)
     frame = test.to_frame().reset_index()
@@ -95,3 +100,18 @@ def run_granger(args: argparse.Namespace) -> None:
         sys.stdout.write(json.dumps(parts, ensure_ascii=False, indent=2) + "\n")
     else:
         sys.stdout.write(test.summary() + "\n")
+    if args.strict and not test.valid:
+        why = next((note for note in test.notes if note.startswith("not valid")), "not valid")
+        raise EstimationError(f"{why}.")
+
+
+def _limits(value: object) -> tuple[int, int | None]:
+    """FIRST,LAST or one number for all lags from it on."""
+    parts = value if isinstance(value, list) else [value, ""]
+    try:
+        first, last = (int(part) if str(part).strip() else None for part in parts)
+    except ValueError:
+        first, last = None, None
+    if first is None:
+        raise UsageError(f"instruments is {value!r}: expected FIRST,LAST, such as instruments=2,4, or instruments=2.")
+    return first, last

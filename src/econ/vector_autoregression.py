@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from econ.errors import UsageError
+from econ.errors import EstimationError, UsageError
 from econ.estimators import dynamic
 from econ.estimators.dynamic_moments import TRANSFORMS, GmmStyle, build, without_redundant
 from econ.estimators.estimate import Test
-from econ.estimators.gmm import Cube, refuse_empty
+from econ.estimators.gmm import REJECTED, Cube, lag_limits, refuse_empty
 from econ.estimators.sample import draw_sample
 
 
@@ -81,7 +81,9 @@ class PanelVar:
 
     def summary(self) -> str:
         """The equations, Hansen's test and causality, as text."""
+        reasons = [note for note in self.notes if note.startswith("not valid")]
         lines = [
+            *(["NOT VALID"] if reasons else []),
             f"Panel VAR of {', '.join(self.params.index)}, {self.lags} lag{'s' * (self.lags > 1)}, two-step GMM",
             f"{self.nobs:,} rows, {self.groups:,} groups, {self.instruments} instruments in all equations",
             "",
@@ -134,14 +136,19 @@ def panel_var(
         raise UsageError(f"lags is {lags!r}: expected a whole number, 1 or more.")
     if transform not in TRANSFORMS:
         raise UsageError(f"transform is {transform!r}: expected 'fd' or 'fod'.")
-    first, last = instruments
+    if not isinstance(collapse, bool):
+        raise UsageError(f"collapse is {collapse!r}: expected True or False.")
+    limits = lag_limits(instruments, "instruments")
     right = " + ".join(f"L(1/{lags}).`{name}`" for name in names)
     sample = draw_sample(df, f"`{names[0]}` ~ {right}", entity, time, step=step, aside=[f"`{name}`" for name in names])
     cube = Cube.of(sample)
     levels = [values for name in names for _, values in cube.columns(f"`{name}`")]
-    used = np.isfinite(cube.of_sample(sample.y))
+    # one sample for all equations: rows that have all variables now, and their lags
+    used = np.isfinite(cube.of_sample(sample.y)) & np.isfinite(levels).all(axis=0)
     X = cube.of_sample(sample.exogenous.values)
-    styles = [GmmStyle(name, values, first, last, collapse) for name, values in zip(names, levels, strict=True)]
+    styles = [
+        GmmStyle(name, values, limits.first, limits.last, collapse) for name, values in zip(names, levels, strict=True)
+    ]
     regressors = [f"L{lag}.{name}" for name in names for lag in range(1, lags + 1)]
     equations = []
     for values in levels:
@@ -149,7 +156,7 @@ def panel_var(
         refuse_empty(moments, sample, transform)
         moments, dropped, _ = without_redundant(moments)
         if dropped:
-            raise UsageError(f"{dropped[0]} is collinear with other lags: leave a variable or a lag out.")
+            raise EstimationError(f"{dropped[0]} is collinear with other lags: leave a variable or a lag out.")
         equations.append(moments)
     found = dynamic.joint(equations)
     labels = pd.MultiIndex.from_product([names, regressors], names=["equation", "term"])
@@ -157,6 +164,9 @@ def panel_var(
     notes, count = list(sample.notes), len(names) * equations[0].Z.shape[2]
     groups = int(equations[0].rows.any(axis=1).sum())
     singular = found.rank_weights < count
+    rejected = found.hansen.pvalue < REJECTED
+    if rejected:
+        notes.append(f"not valid: Hansen's test rejects the instruments, {found.hansen}")
     if singular:
         notes.append(
             f"not valid: the joint weights are singular, of rank {found.rank_weights} for {count} instruments and "
@@ -173,7 +183,7 @@ def panel_var(
         lags=lags,
         tests={"hansen": found.hansen},
         notes=tuple(notes),
-        valid=not singular,
+        valid=not (singular or rejected),
     )
 
 

@@ -332,7 +332,7 @@ def test_windmeijer_corrects_what_two_steps_understate():
 
 
 def test_serial_correlation_is_found():
-    """Errors of moving average of order 1 make lags of 2 invalid: AR(2) rejects, and the estimate is not valid."""
+    """Errors of moving average of order 1 make lags of 2 invalid, which AR(2) shows; lags from 3 on are valid."""
     rng = np.random.default_rng(3)
     n, T = 500, 8
     u = rng.normal(size=(n, T + 21))
@@ -342,10 +342,15 @@ def test_serial_correlation_is_found():
         y[:, t] = 0.5 * y[:, t - 1] + e[:, t]
     i, t = (axis.ravel() for axis in np.indices((n, T)))
     data = pd.DataFrame({"id": i, "year": t, "y": y[:, 20:].ravel()})
-    est = fit(data, "y ~ L.y", gmm={"y": (3, 5)}, system=False)
+    est = fit(data, "y ~ L.y", gmm={"y": (2, 4)}, system=False)
     assert est.tests["ar2"].pvalue < 0.01
     assert not est.valid
-    assert any("serially correlated" in note for note in est.notes)
+    assert any("not valid: errors are serially correlated, so that lag 2" in note for note in est.notes)
+    later = fit(data, "y ~ L.y", gmm={"L.y": (2, 4)}, system=False, orders=3)  # lags 3 to 5 of y
+    assert later.tests["ar2"].pvalue < 0.01
+    assert later.tests["ar3"].pvalue > 0.01
+    assert later.valid == (later.tests["hansen"].pvalue >= 0.05)
+    assert any(note.startswith("errors are serially correlated") for note in later.notes)
 
 
 # --- diagnostics ------------------------------------------------------------------------------------------------------

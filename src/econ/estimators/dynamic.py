@@ -24,6 +24,9 @@ SINGULAR = 1e-12
 # The set of all GMM-style instruments of the level equation.
 LEVELS = "gmm_levels"
 
+# A continuously updated estimate this many standard errors away from two steps has found another minimum.
+STRAYED = 4.0
+
 # Where the continuously updated criterion is flat: gradient in units of standard errors.
 FLAT = 1e-6
 
@@ -66,8 +69,6 @@ class DynamicFit:
     b : (k,), V : (k, k)
         Coefficients and the covariance that the options ask for.
     first, first_V : the same of one step, its covariance robust.
-    uncorrected : (k, k)
-        Covariance of two steps without Windmeijer's correction.
     e : (N, R)
         Residuals of both equations.
     n, groups : int
@@ -79,14 +80,14 @@ class DynamicFit:
     sargan, hansen : Test
     differences : dict of label to (Test without the set, Test of the set)
     serial : dict of order to Test
-    converged : bool
+    doubt : str
+        Why a continuously updated estimate is not to be used.
     """
 
     b: np.ndarray
     V: np.ndarray
     first: np.ndarray
     first_V: np.ndarray
-    uncorrected: np.ndarray
     e: np.ndarray
     n: int
     groups: int
@@ -98,7 +99,7 @@ class DynamicFit:
     hansen: Test
     differences: dict[str, tuple[Test, Test]]
     serial: dict[int, Test]
-    converged: bool = True
+    doubt: str = ""
 
 
 def pseudo_inverse(S: np.ndarray) -> tuple[np.ndarray, int]:
@@ -174,8 +175,7 @@ def fit(moments: Moments, options: Options) -> DynamicFit:
     second, second_inverse = sums.estimate(A2)
     g = sums.scores(second).sum(axis=0)
     hansen = _overidentification(float(g @ A2 @ g), rank - k, "any errors of a unit")
-    converged = True
-    uncorrected = second_inverse
+    doubt = ""
     if options.steps == 1:
         b, A, scores = first, A1, scores
         V = first_V if options.robust else _variance(moments, e1, "transformed") * inverse
@@ -183,8 +183,9 @@ def fit(moments: Moments, options: Options) -> DynamicFit:
         b, A = second, A2
         V = _windmeijer(sums, first, second, A2, second_inverse, first_V) if options.windmeijer else second_inverse
         if options.steps == "cue":
-            b, A, converged = _updated(sums, second, second_inverse)
-            uncorrected = V = _inverse(sums.ZX.T @ A @ sums.ZX)
+            windmeijer = _windmeijer(sums, first, second, A2, second_inverse, first_V)
+            updated = _updated(sums, (second, first), windmeijer)
+            b, V, A, doubt = updated.b, updated.V, updated.A, updated.doubt
             g = sums.scores(b).sum(axis=0)
             hansen = replace(hansen, stat=float(g @ A @ g))
             S = sums.scores(b).T @ sums.scores(b)
@@ -195,7 +196,6 @@ def fit(moments: Moments, options: Options) -> DynamicFit:
         V=V * _factor(options, n, groups, k),
         first=first,
         first_V=first_V,
-        uncorrected=uncorrected,
         e=np.where(moments.rows, e, np.nan),
         n=n,
         groups=groups,
@@ -205,9 +205,9 @@ def fit(moments: Moments, options: Options) -> DynamicFit:
         rank_weights=rank_weights,
         sargan=sargan,
         hansen=hansen,
-        differences=_differences(moments, sums, S, ZHZ, hansen),
+        differences=_differences(moments, sums, S, ZHZ, hansen, rank_weights),
         serial=_serial(moments, sums, b, V, A, scores, options),
-        converged=converged,
+        doubt=doubt,
     )
 
 
@@ -261,6 +261,8 @@ def _factor(options: Options, n: int, groups: int, k: int) -> float:
         return 1.0
     if options.steps == 1 and not options.robust:
         return n / (n - k)
+    if groups < 2:
+        raise EstimationError("there is one group: small-sample factors need two; pass small=False or add groups.")
     counted = n / (n - k + 1) if options.small == "old" else (n - 1) / (n - k)
     return counted * groups / (groups - 1)
 
@@ -284,26 +286,64 @@ def _windmeijer(
     return inverse + D @ inverse + inverse @ D.T + D @ first_V @ D.T
 
 
-def _updated(sums: _Sums, start: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Continuously updated: least g'S(b)^-1 g, L. Hansen, J. Heaton, A. Yaron (1996), JBES 14, 262-280."""
-    scale = np.sqrt(np.diag(V))
+@dataclass(frozen=True, eq=False)
+class _Updated:
+    """Continuously updated estimate: b, V, its weights, and why it is not to be used, if so."""
 
-    def criterion(step: np.ndarray) -> tuple[float, np.ndarray]:
-        G = sums.scores(start + scale * step)
+    b: np.ndarray
+    V: np.ndarray
+    A: np.ndarray
+    doubt: str = ""
+
+
+def _updated(sums: _Sums, starts: Sequence[np.ndarray], V: np.ndarray) -> _Updated:
+    """Continuously updated: least g'S(b)^-1 g, L. Hansen, J. Heaton, A. Yaron (1996), JBES 14, 262-280.
+
+    V (k, k) is that of two steps, starts[0] its estimate.  The covariance is that of W. Newey, F. Windmeijer (2009),
+    Econometrica 77, 687-719, which holds with many weak instruments: the Hessian, and the Jacobian net of its
+    projection on the moments.
+    """
+    scale = np.sqrt(np.diag(V))
+    origin = starts[0]
+
+    def slopes(step: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """Criterion, half its gradient in units of `scale`, D (m, k) and the weights."""
+        G = sums.scores(origin + scale * step)
         A, _ = pseudo_inverse(G.T @ G)
         v = A @ G.sum(axis=0)
-        # d(g'S^-1 g) = 2 v'dg - v'dS v
-        slope = -2 * sums.ZX.T @ v + 2 * np.einsum("n,nmk,m->k", G @ v, sums.ZX_i, v)
-        return float(G.sum(axis=0) @ v), slope * scale
+        D = (np.einsum("n,nmk->mk", G @ v, sums.ZX_i) - sums.ZX) * scale
+        return float(G.sum(axis=0) @ v), D.T @ v, D, A
 
-    found = optimize.minimize(criterion, np.zeros(start.size), jac=True, method="BFGS", options={"gtol": FLAT})
-    b = start + scale * found.x
-    G = sums.scores(b)
-    return b, pseudo_inverse(G.T @ G)[0], bool(np.abs(found.jac).max() < 1e-3)
+    def criterion(step: np.ndarray) -> tuple[float, np.ndarray]:
+        value, half, _, _ = slopes(step)
+        return value, 2 * half
+
+    found = [
+        optimize.minimize(criterion, (start - origin) / scale, jac=True, method="BFGS", options={"gtol": FLAT})
+        for start in starts
+    ]
+    best = min(found, key=lambda each: each.fun)
+    _, half, D, A = slopes(best.x)
+    h = 1e-4  # in standard errors of two steps: half the digits of a gradient that is smooth over one of them
+    unit = np.eye(scale.size)
+    H = np.array([(slopes(best.x + h * u)[1] - slopes(best.x - h * u)[1]) / (2 * h) for u in unit])
+    H = (H + H.T) / 2
+    doubts = []
+    if np.abs(half).max() > 1e-3 or np.linalg.eigvalsh(H)[0] <= 0:
+        doubts.append("the continuously updated criterion has not converged to a minimum")
+    apart = np.max([np.abs(each.x - best.x).max() for each in found])
+    if apart > 1:
+        doubts.append(f"the continuously updated criterion has minima {apart:.1f} two-step standard errors apart")
+    far = float(np.abs(best.x).max())
+    if far > STRAYED:
+        doubts.append(f"the continuously updated estimate is {far:.1f} standard errors away from that of two steps")
+    inverse = np.linalg.pinv(H)
+    cov = inverse @ D.T @ A @ D @ inverse * np.outer(scale, scale)
+    return _Updated(origin + scale * best.x, cov, A, "; ".join(doubts))
 
 
 def _differences(
-    moments: Moments, sums: _Sums, S: np.ndarray, ZHZ: np.ndarray, hansen: Test
+    moments: Moments, sums: _Sums, S: np.ndarray, ZHZ: np.ndarray, hansen: Test, rank: int
 ) -> dict[str, tuple[Test, Test]]:
     """Difference-in-Hansen tests of every set of instruments, by blocks of S (section 4.1 and 4.3)."""
     k = sums.ZX.shape[1]
@@ -329,6 +369,8 @@ def _differences(
         # without overidentification left the whole test is that of the set
         excluded = Test(without, (df,), f"instruments other than {label} are valid") if df > 0 else None
         difference = Test(hansen.stat - without, (q,), f"{label} are valid, given the others")
+        if rank < len(S):
+            difference = replace(difference, law="none", note="no test beside singular weights")
         found[label] = (excluded or Test(0.0, (0,), "exactly identified without them", "none"), difference)
     return found
 

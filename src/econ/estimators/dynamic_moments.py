@@ -93,6 +93,8 @@ class Moments:
     system : bool
     h : int
         Which H it is, see `one_step_weights`.
+    squares, plain_squares : (k,), (instruments that are not of GMM style,)
+        Sums of squares of the regressors, and of those instruments, as they stand in levels.
     """
 
     y: np.ndarray
@@ -112,6 +114,8 @@ class Moments:
     transform: str
     system: bool
     h: int
+    squares: np.ndarray
+    plain_squares: np.ndarray
 
     @property
     def periods(self) -> int:
@@ -140,6 +144,8 @@ class Moments:
             groups=tuple(self.groups[j] for j in m),
             gmm=self.gmm[m],
             levels=self.levels[m],
+            squares=self.squares[k],
+            plain_squares=self.plain_squares[[j - int(self.gmm.sum()) for j in m if not self.gmm[j]]],
         )
 
 
@@ -153,10 +159,13 @@ def without_redundant(moments: Moments) -> tuple[Moments, tuple[str, ...], tuple
     constant = [j for j in range(k) if moments.system and moments.names[j] == moments.constant]
     order = [*constant, *(j for j in range(k) if j not in constant)]
     X = moments.X[moments.rows][:, order]
-    kept = sorted(order[j] for j in split_columns(X, X)[0])
+    size = np.sqrt(moments.squares[order] / len(X))
+    # what is left of a column that does not change, once transformed, is rounding: judged by its length in levels
+    kept = sorted(order[j] for j in split_columns(np.broadcast_to(size, X.shape), X)[0])
     plain = [j for j, gmm in enumerate(moments.gmm) if not gmm]
     Z = moments.Z[moments.rows][:, plain]
-    useful = {plain[j] for j in split_columns(Z, Z)[0]} | set(np.flatnonzero(moments.gmm))
+    size = np.sqrt(moments.plain_squares / len(Z))
+    useful = {plain[j] for j in split_columns(np.broadcast_to(size, Z.shape), Z)[0]} | set(np.flatnonzero(moments.gmm))
     dropped = tuple(name for j, name in enumerate(moments.names) if j not in kept)
     idle = tuple(label for j, label in enumerate(moments.labels) if j not in useful)
     return moments.columns(kept, sorted(useful)), dropped, idle
@@ -266,7 +275,11 @@ def build(
         columns += _gmm_columns(style, there, used, system)
     styled = len(columns)
     names = list(names)
+    squares = [float((np.where(used, x, 0.0) ** 2).sum()) for x in X.transpose(2, 0, 1)]
+    plain_squares: list[float] = []
     if system and constant is not None:
+        squares.append(float(used.sum()))
+        plain_squares.append(float(used.sum()))
         one = np.hstack([np.zeros_like(used), used]).astype(float)
         columns.append((constant, "", False, one))
         X_star = np.concatenate([X_star, one[:, :, None]], axis=2)
@@ -276,6 +289,7 @@ def build(
         column = _iv_column(each, there, used, system, change)
         if column is not None:
             columns.append((f"{each.name}", each.group, False, column))
+            plain_squares.append(float((np.where(used, each.values, 0.0) ** 2).sum()))
     Z = np.stack([column for *_, column in columns], axis=2) if columns else np.zeros((*rows.shape, 0))
     return Moments(
         y=y_star,
@@ -295,6 +309,8 @@ def build(
         transform=transform,
         system=system,
         h=h,
+        squares=np.array(squares),
+        plain_squares=np.array(plain_squares),
     )
 
 

@@ -53,7 +53,7 @@ class Instruments:
 
 def asides(gmm: object = None, iv: object = (), **_: object) -> tuple[str, ...]:
     """Variables that are needed on all rows of the panel, beside those of the formula."""
-    wanted = [name for names, _ in _sets(gmm) for name in names]
+    wanted = [name for names, *_ in _sets(gmm) for name in names]
     wanted += [name for names, *_ in _standard(iv) for name in names]
     return tuple(dict.fromkeys(wanted))
 
@@ -105,6 +105,11 @@ def gmm(
     sargan : "transformed" or "level"
         Rows that sigma^2 of Sargan's test counts; "level" as in the paper of 2009.
     """
+    if options.cov == "classical" and steps != 1:
+        raise UsageError(
+            f"cov='classical' is for one step, found steps={steps!r}: leave it out, and pass windmeijer=False for the "
+            f"uncorrected errors of two steps."
+        )
     _check(system, steps, transform, h, orders, factor, sargan, collapse, time_effects, windmeijer)
     cube = Cube.of(sample)
     names = list(sample.exogenous.names)
@@ -112,11 +117,12 @@ def gmm(
     y = cube.of_sample(sample.y)
     styles = list(_gmm_styles(gmm, cube, collapse))
     standard = list(_iv_styles(iv, cube))
+    labels: list[str] = []
     if time_effects:
         dummies, labels = cube.periods(sample)
         X, names = np.concatenate([X, dummies], axis=2), [*names, *labels]
         where = "level" if system else "transformed"
-        standard += [IvStyle(label, dummies[:, :, j], where, group="iv_time") for j, label in enumerate(labels)]
+        standard += [IvStyle(label, dummies[:, :, j], where, group="time_effects") for j, label in enumerate(labels)]
     moments = build(
         y, X, names, styles, standard, system=system, transform=transform, h=h, constant=CONSTANT if system else None
     )
@@ -125,13 +131,14 @@ def gmm(
     settings = dynamic.Options(
         steps=steps,
         robust=options.cov != "classical",
-        windmeijer=windmeijer and options.cov != "classical",
+        windmeijer=windmeijer,
         small=factor if options.small else False,
         orders=orders,
         sargan=sargan,
     )
     found = dynamic.fit(moments, settings)
-    return _estimate(sample, moments, found, settings, dropped, idle, time_effects)
+    order = _needed_order(gmm, sample.dependent)
+    return _estimate(sample, moments, found, settings, dropped, idle, labels, order)
 
 
 # --- from the options -------------------------------------------------------------------------------------------------
@@ -155,34 +162,60 @@ def _check(system, steps, transform, h, orders, factor, sargan, *switches) -> No
         raise UsageError(f"orders is {orders!r}: expected the highest order of serial correlation to test, such as 2.")
 
 
-def _sets(gmm: object) -> list[tuple[tuple[str, ...], Instruments]]:
-    """(variables, lags) of each entry of `gmm`."""
+def _sets(gmm: object) -> list[tuple[tuple[str, ...], Instruments, str]]:
+    """(variables, lags, name of the set) of each entry of `gmm`; a list of lags makes a set of each."""
     if not isinstance(gmm, Mapping) or not gmm:
         raise UsageError(
             f"gmm is {gmm!r:.60}: expected the lags that instrument, by variable, such as gmm={{'y': (2, None)}}."
         )
     found = []
-    for key, lags in gmm.items():
+    for key, given in gmm.items():
         names = (key,) if isinstance(key, str) else tuple(key)
-        if isinstance(lags, Instruments):
-            style = lags
-        else:
-            pair = (lags, lags) if isinstance(lags, int) else lags
-            if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
-                raise UsageError(
-                    f"gmm has {lags!r:.60} for {key!r}: expected the first and the last lag, such as (2, 4) or "
-                    f"(2, None)."
-                )
-            style = Instruments(*pair)
-        for lag in (style.first, style.last):
-            if isinstance(lag, bool) or not isinstance(lag, int | None) or (lag is None and style.first is None):
-                raise UsageError(f"gmm has the lag {lag!r} for {key!r}: expected a whole number, or None as the last.")
-        if style.last is not None and style.last < style.first:
-            raise UsageError(f"gmm has lags {style.first} to {style.last} for {key!r}: expected the smaller one first.")
-        if style.equation not in EQUATIONS:
-            raise UsageError(f"gmm has the equation {style.equation!r}: choose among {', '.join(EQUATIONS)}.")
-        found.append((names, style))
+        several = isinstance(given, list) and any(isinstance(each, Instruments | tuple) for each in given)
+        for number, lags in enumerate(given if several else [given], 1):
+            style = lag_limits(lags, f"gmm[{key!r}]")
+            found.append((names, style, f"gmm_{' '.join(names)}" + (f"_{number}" if number > 1 else "")))
     return found
+
+
+def lag_limits(lags: object, what: str) -> Instruments:
+    """Checked lags: `Instruments`, a pair (first, last), or one lag."""
+    if isinstance(lags, Instruments):
+        style = lags
+    else:
+        pair = (lags, lags) if _whole(lags) else lags
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            raise UsageError(
+                f"{what} is {lags!r:.60}: expected the first and the last lag, such as (2, 4) or (2, None)."
+            )
+        style = Instruments(*pair)
+    for lag in (style.first, style.last):
+        if not (_whole(lag) or (lag is None and style.first is not None)):
+            raise UsageError(f"{what} has the lag {lag!r}: expected a whole number, or None as the last.")
+    if style.last is not None and style.last < style.first:
+        raise UsageError(f"{what} has lags {style.first} to {style.last}: expected the smaller one first.")
+    if not (style.collapse is None or isinstance(style.collapse, bool)):
+        raise UsageError(f"{what} has collapse={style.collapse!r}: expected True, False or None.")
+    if style.equation not in EQUATIONS:
+        raise UsageError(f"{what} has the equation {style.equation!r}: choose among {', '.join(EQUATIONS)}.")
+    return style
+
+
+def _whole(lag: object) -> bool:
+    return isinstance(lag, int | np.integer) and not isinstance(lag, bool)
+
+
+def _needed_order(gmm: object, dependent: str) -> int | None:
+    """Order of serial correlation in differences that the lags of the dependent variable meet; None without any."""
+    orders = []
+    for names, lags, _ in _sets(gmm):
+        for name in names:
+            found = re.fullmatch(rf"(?:L(\d*)\.)?`?{re.escape(dependent)}`?", name)
+            if found and lags.equation != "level":
+                orders.append(
+                    int(lags.first) + (int(found[1] or 1) if name.startswith("L") and found[1] is not None else 0)
+                )
+    return min(orders, default=None)
 
 
 def _standard(iv: object) -> list[tuple[tuple[str, ...], str, str]]:
@@ -193,14 +226,19 @@ def _standard(iv: object) -> list[tuple[tuple[str, ...], str, str]]:
     for each in given:
         if isinstance(each, str):
             continue
-        if not isinstance(each, tuple) or len(each) != 2 or each[1] not in EQUATIONS:
+        if not isinstance(each, tuple | list) or len(each) != 2 or each[1] not in EQUATIONS:
             raise UsageError(
                 f"iv has {each!r:.60}: expected names, or pairs of names and an equation such as (('k', 'ys'), "
                 f"'level')."
             )
         sets.append(((each[0],) if isinstance(each[0], str) else tuple(each[0]), each[1]))
-    alone = len(sets) == 1
-    return [(names, equation, "iv" if alone else f"iv_{' '.join(names)}") for names, equation in sets]
+    if len(sets) == 1:
+        return [(*sets[0], "iv")]
+    groups: list[str] = []
+    for names, equation in sets:
+        group = f"iv_{' '.join(names)}" + ("" if equation == "both" else f"_{equation}")
+        groups.append(group if group not in groups else f"{group}_{len(groups)}")
+    return [(names, equation, group) for (names, equation), group in zip(sets, groups, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,10 +250,11 @@ class Cube:
     tick: np.ndarray
     aside: Aside
     known: np.ndarray
+    units: pd.Index
 
     @classmethod
-    def of(cls, sample: Sample) -> Cube:
-        """The places of a sample that was drawn with variables aside."""
+    def of(cls, sample: Sample, every: bool = False) -> Cube:
+        """The places of a sample that was drawn with variables aside; `every` entity and period, used or not."""
         aside = sample.aside
         if aside is None:
             raise UsageError("lags of instruments need the whole panel: call econ.fit(..., estimator='gmm').")
@@ -224,6 +263,11 @@ class Cube:
                 f"{sample.time_name} holds no whole numbers, and lags of instruments go by the calendar: give it as "
                 f"whole years or periods."
             )
+        if every:
+            span = int(np.ptp(aside.tick)) + 1
+            units = aside.entities
+            tick = aside.tick - int(aside.tick.min())
+            return cls((len(units), span), aside.entity, tick, aside, np.ones(tick.size, bool), units)
         start, stop = int(aside.tick.min()), int(aside.tick[aside.rows].max())
         # periods after the last row that is used instrument nothing
         unit = np.full(int(aside.entity.max()) + 1, -1)
@@ -235,6 +279,7 @@ class Cube:
             aside.tick - start,
             aside,
             known,
+            sample.keys[sample.entity_name],
         )
 
     def of_sample(self, values: np.ndarray) -> np.ndarray:
@@ -262,18 +307,11 @@ class Cube:
 
 
 def _gmm_styles(gmm: Mapping, cube: Cube, collapse: bool) -> Iterator[GmmStyle]:
-    for names, lags in _sets(gmm):
+    for names, lags, group in _sets(gmm):
+        together = collapse if lags.collapse is None else lags.collapse
         for expression in names:
             for name, values in cube.columns(expression):
-                yield GmmStyle(
-                    name,
-                    values,
-                    lags.first,
-                    lags.last,
-                    collapse if lags.collapse is None else lags.collapse,
-                    lags.equation,
-                    f"gmm_{' '.join(names)}",
-                )
+                yield GmmStyle(name, values, lags.first, lags.last, together, lags.equation, group)
 
 
 def _iv_styles(iv: object, cube: Cube) -> Iterator[IvStyle]:
@@ -306,13 +344,14 @@ def _estimate(
     settings: dynamic.Options,
     dropped: tuple[str, ...],
     idle: tuple[str, ...],
-    time_effects: bool,
+    periods: Sequence[str],
+    order: int | None,
 ) -> Estimate:
     names = list(moments.names)
-    order = sorted(range(len(names)), key=lambda j: names[j] != CONSTANT)  # the constant first
-    labels = [names[j] for j in order]
-    params = pd.Series(found.b[order], labels)
-    V = pd.DataFrame(found.V[np.ix_(order, order)], labels, labels)
+    places = sorted(range(len(names)), key=lambda j: names[j] != CONSTANT)  # the constant first
+    labels = [names[j] for j in places]
+    params = pd.Series(found.b[places], labels)
+    V = pd.DataFrame(found.V[np.ix_(places, places)], labels, labels)
     robust = settings.robust or settings.steps != 1
     df = None
     if settings.small:
@@ -320,20 +359,19 @@ def _estimate(
     slopes = [name for name in labels if name != CONSTANT]
     overall = model_test(params[slopes].to_numpy(), V.loc[slopes, slopes].to_numpy(), df)
     tests: dict[str, Test] = {} if overall is None else {model_name(overall): overall}
-    tests |= {f"ar{order}": test for order, test in found.serial.items()}
+    tests |= {f"ar{lag}": test for lag, test in found.serial.items()}
     tests |= {"sargan": found.sargan, "hansen": found.hansen}
     for label, (without, difference) in found.differences.items():
         tests |= {f"hansen_without_{label}": without, f"hansen_difference_{label}": difference}
-    reasons, remarks = _judged(found, settings, moments)
+    reasons, remarks = _judged(found, settings, order)
     sizes = group_sizes(sample)
     sizes.loc[sample.entity_name] = [found.groups, found.sizes.min(), found.sizes.mean(), found.sizes.max()]
     slopes_of_sample = [name for name in sample.exogenous.names if name in params.index]
     columns = [sample.exogenous.names.index(name) for name in slopes_of_sample]
     fitted = sample.exogenous.values[:, columns] @ params[slopes_of_sample].to_numpy()
     fitted = fitted + (params.get(CONSTANT, 0.0))
-    for level, name in enumerate(f"{sample.time_name}[{level}]" for level in sample.keys[sample.time_name]):
-        if time_effects and name in params:
-            fitted = fitted + np.where(sample.time == level, params[name], 0.0)
+    for level, name in enumerate(periods, 1):
+        fitted = fitted + np.where(sample.time == level, params.get(name, 0.0), 0.0)
     steps = {1: "one step", 2: "two steps"}.get(settings.steps, "continuously updated")
     return Estimate(
         model=f"{'System' if moments.system else 'Difference'} GMM, {steps}",
@@ -350,10 +388,10 @@ def _estimate(
         counts={"groups": found.groups, "instruments": found.instruments},
         notes=(
             *sample.notes,
-            *([f"{', '.join(dropped)} dropped: collinear with regressors before"] if dropped else []),
+            *_dropped(dropped),
             *_listed(moments),
             *([f"instrument {', '.join(idle)} dropped: collinear with those before"] if idle else []),
-            *_bounds(sample, params),
+            *_bounds(sample, params, bool(periods)),
             *remarks,
             *(f"not valid: {reason}" for reason in reasons),
         ),
@@ -370,6 +408,11 @@ def _estimate(
     )
 
 
+def _dropped(names: Sequence[str]) -> list[str]:
+    why = "nothing is left once transformed, or beside regressors before"
+    return [f"{', '.join(names)} dropped: {why}"] if names else []
+
+
 def _covariance(settings: dynamic.Options, entity: str) -> str:
     if settings.steps == 1:
         text = f"robust, clustered by {entity}" if settings.robust else "classical"
@@ -380,11 +423,11 @@ def _covariance(settings: dynamic.Options, entity: str) -> str:
     return f"{text}, {settings.small} small-sample factor" if settings.small else text
 
 
-def _judged(found: dynamic.DynamicFit, settings: dynamic.Options, moments: Moments) -> tuple[list[str], list[str]]:
+def _judged(found: dynamic.DynamicFit, settings: dynamic.Options, order: int | None) -> tuple[list[str], list[str]]:
     """Why the estimate is not to be used, and what else a reader has to know."""
     reasons, remarks = [], []
-    if not found.converged:
-        reasons.append("the continuously updated criterion has not converged")
+    if found.doubt:
+        reasons.append(found.doubt)
     if found.instruments > found.groups:
         remarks.append(
             f"{found.instruments} instruments outnumber {found.groups} groups, which weakens Hansen's test and makes "
@@ -403,9 +446,15 @@ def _judged(found: dynamic.DynamicFit, settings: dynamic.Options, moments: Momen
         )
     elif found.hansen.pvalue < REJECTED:
         reasons.append(f"Hansen's test rejects the instruments, {found.hansen}")
-    second = found.serial.get(2)
-    if second is not None and second.pvalue < REJECTED:
-        reasons.append(f"errors are serially correlated, so that lags of 2 are no instruments: {second}")
+    for lag, test in found.serial.items():
+        if lag < 2 or not test.pvalue < REJECTED:
+            continue
+        if order is not None and lag >= order:
+            reasons.append(f"errors are serially correlated, so that lag {order} is no instrument: {test}")
+        else:
+            remarks.append(
+                f"errors are serially correlated: {test}; lags up to {lag} of what they move are no instruments"
+            )
     if settings.steps == 2 and not settings.windmeijer:
         remarks.append("standard errors of two steps without Windmeijer's correction are far too small in short panels")
     return reasons, remarks
@@ -438,7 +487,7 @@ def _range(lags: list[int]) -> str:
     return f"L{lags[0]}." if len(lags) == 1 else f"L({min(lags)}/{max(lags)})."
 
 
-def _bounds(sample: Sample, params: pd.Series) -> list[str]:
+def _bounds(sample: Sample, params: pd.Series, periods: bool) -> list[str]:
     """Whether the lagged dependent variable's coefficient lies between those of fixed effects and least squares.
 
     S. Bond (2002), Portuguese Econ. J. 1, 141-162: the first is biased downwards, the second upwards.
@@ -449,7 +498,7 @@ def _bounds(sample: Sample, params: pd.Series) -> list[str]:
     j = sample.exogenous.names.index(name)
     kept = [at for at, each in enumerate(sample.exogenous.names) if each in params.index]
     j, X = kept.index(j), sample.exogenous.values[:, kept]
-    dummies = np.eye(len(sample.keys[sample.time_name]))[sample.time][:, 1:] if _has_periods(params, sample) else None
+    dummies = np.eye(len(sample.keys[sample.time_name]))[sample.time][:, 1:] if periods else None
     columns = X if dummies is None else np.column_stack([X, dummies])
     pooled = least_squares(np.column_stack([columns, np.ones(len(X))]), sample.y)[j]
     fixed = least_squares(demean(columns, sample.entity), demean(sample.y, sample.entity))[j]
@@ -459,7 +508,3 @@ def _bounds(sample: Sample, params: pd.Series) -> list[str]:
         f"{name} = {params[name]:.4f} lies {where} the range from fixed effects, {fixed:.4f}, to least squares, "
         f"{pooled:.4f}, which are biased downwards and upwards (Bond 2002)"
     ]
-
-
-def _has_periods(params: pd.Series, sample: Sample) -> bool:
-    return any(name.startswith(f"{sample.time_name}[") for name in params.index)

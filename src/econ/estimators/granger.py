@@ -16,7 +16,7 @@ from scipy import special
 from econ.errors import EstimationError, UsageError
 from econ.estimators.dynamic import pseudo_inverse
 from econ.estimators.estimate import Test
-from econ.estimators.gmm import Cube
+from econ.estimators.gmm import Cube, lag_limits
 from econ.estimators.sample import draw_sample
 
 # Share of its length that columns before it leave of a column that says nothing new.
@@ -90,6 +90,7 @@ class Granger:
     def summary(self) -> str:
         """The statistics as text, and the null."""
         lines = [
+            *([] if self.valid else ["NOT VALID, see the notes"]),
             f"{METHODS[self.method].meaning}",
             f"null: {self.cause} does not Granger-cause {self.effect}; {self.lags} lag{'s' * (self.lags > 1)}, "
             f"{self.groups:,} groups, {self.nobs:,} rows",
@@ -151,7 +152,9 @@ def _bases(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     length = np.linalg.norm(columns, axis=1, keepdims=True)
     Q, R = np.linalg.qr(columns / np.where(length > 0, length, 1))
     diagonal = np.abs(np.diagonal(R, axis1=1, axis2=2))
-    return Q, (diagonal > COLLINEAR).all(axis=1) & (length[:, 0] > 0).all(axis=1)
+    own = diagonal > COLLINEAR
+    # the direction of a column that columns before it explain is arbitrary, and no part of the span
+    return np.where(own[:, None, :], Q, 0.0), own.all(axis=1) & (length[:, 0] > 0).all(axis=1)
 
 
 def zbar(walds: np.ndarray, lags: int) -> float:
@@ -200,6 +203,12 @@ class _Pooled:
     c: np.ndarray
     y: np.ndarray
     X: np.ndarray
+
+    def sound(self, weight: np.ndarray) -> np.ndarray:
+        """(draws,) whether the units of each draw (draws, N) identify the coefficients."""
+        A = np.tensordot(weight, self.A, 1)
+        scale = np.sqrt(np.diagonal(self.A.sum(axis=0)))
+        return np.linalg.eigvalsh(A / np.outer(scale, scale))[:, 0] > COLLINEAR
 
     def slopes(self, weight: np.ndarray | None = None) -> np.ndarray:
         """(..., q) coefficients, units counted `weight` (..., N) times."""
@@ -254,6 +263,9 @@ def half_panel_jackknife(
             inside[:, part] = used[:, part]
             halves.append(_pooled(y, own, others, inside))
 
+    if not whole.y.any() or np.linalg.norm(whole.y) <= COLLINEAR * np.linalg.norm(y[used]):
+        raise EstimationError("the effect does not vary beside each unit's constant and own lags: check its column.")
+
     def corrected(weight: np.ndarray | None = None) -> np.ndarray:
         return 2 * whole.slopes(weight) - np.mean([half.slopes(weight) for half in halves], axis=0)
 
@@ -266,7 +278,14 @@ def half_panel_jackknife(
     bread = np.linalg.inv((flat / length).T @ (flat / length)) / np.outer(length, length)
     if draws:
         rng = np.random.default_rng(seed)
-        V = np.cov(corrected(rng.multinomial(N, np.full(N, 1 / N), draws).astype(float)), rowvar=False).reshape(q, q)
+        weight = rng.multinomial(N, np.full(N, 1 / N), draws).astype(float)
+        sound = np.all([part.sound(weight) for part in (whole, *halves)], axis=0)
+        if sound.mean() < 0.9 or sound.sum() <= q + 1:
+            raise EstimationError(
+                f"the causes vary in too few units to resample them ({draws - sound.sum()} of {draws} draws hold none, "
+                f"or draws are too few): pass more draws, or bootstrap=0."
+            )
+        V = np.cov(corrected(weight[sound]), rowvar=False).reshape(q, q)
     elif errors == "homoskedastic":
         V = bread * float((e**2).sum()) / (rows - q)
     else:
@@ -437,28 +456,19 @@ def granger_table(
 
 
 def _cubes(df: pd.DataFrame, formula: str, entity: str, time: str, step: int) -> _Data:
-    sample = draw_sample(df, formula, entity, time, step=step, aside=_sides(formula))
-    if len(sample.instruments) or len(sample.endogenous):
-        raise UsageError(f"the formula {formula!r} has brackets: expected 'y ~ x'.")
-    cube = Cube.of(sample)
-    y = cube.of_sample(sample.y)
-    X = cube.of_sample(sample.exogenous.values)
-    names = sample.exogenous.names
-    return _Data(
-        sample.dependent.replace("`", ""),
-        names,
-        y,
-        X,
-        sample.keys[sample.entity_name],
-        sample.entity_name,
-        sample.notes,
-    )
-
-
-def _sides(formula: object) -> list[str]:
-    """The left side, so that rows keep their places in the calendar."""
-    text = str(formula)
-    return [text.partition("~")[0].strip()] if "~" in text else []
+    """y and the causes on all rows of the panel: lags of a row need no x of its own."""
+    left, tilde, right = str(formula).partition("~")
+    if not tilde or "[" in right:
+        raise UsageError(f"the formula is {formula!r}: expected 'y ~ x'.")
+    sample = draw_sample(df, formula, entity, time, step=step, aside=[left.strip(), right.strip()])
+    cube = Cube.of(sample, every=True)
+    ((effect, y),) = cube.columns(left.strip())
+    causes = dict(cube.columns(right.strip()))
+    if effect in causes:
+        raise UsageError(f"{effect!r} is both cause and effect: name two columns.")
+    X = np.stack(list(causes.values()), axis=2)
+    there = np.isfinite(y).any(axis=1)
+    return _Data(effect, tuple(causes), y[there], X[there], cube.units[there], sample.entity_name, ())
 
 
 def _chosen_lags(data: _Data, lags: int | str, max_lags: object, method: str) -> tuple[int, tuple[str, ...]]:
@@ -489,11 +499,11 @@ def _criterion(data: _Data, K: int, most: int, name: str) -> float:
     columns = np.concatenate([np.ones((*data.y.shape, 1)), *parts], axis=2)
     Q, _ = _bases(np.where(used[:, :, None], columns, 0.0))
     rows = used.sum(axis=1)
-    k = columns.shape[2]
-    fits = rows > k
+    k, largest = columns.shape[2], every.shape[2] + 1
+    fits = rows > largest  # the same units for each K
     if not fits.any():
         raise EstimationError(
-            f"no {data.unit_name} has more than {k} rows with {most} lags: expected more; pass a smaller max_lags."
+            f"no {data.unit_name} has more than {largest} rows with {most} lags: expected more; pass fewer max_lags."
         )
     left = _left(np.where(used, data.y, 0.0), Q)
     values = [CRITERIA[name](np.log(left[i] / rows[i]), int(rows[i]), k) for i in np.flatnonzero(fits)]
@@ -622,11 +632,13 @@ def _hnr(df, data: _Data, lags: int, *, entity, time, step, instruments=(2, None
     names = [data.effect, *data.causes]
     formula = f"`{data.effect}` ~ " + " + ".join(f"L(1/{lags}).`{name}`" for name in names)
     settings = {"system": False, "collapse": True, **options}
-    est = fit(
-        df, formula, "gmm", entity, time, step=step, gmm={f"`{name}`": tuple(instruments) for name in names}, **settings
-    )
+    limits = lag_limits(instruments, "instruments")
+    est = fit(df, formula, "gmm", entity, time, step=step, gmm={f"`{name}`": limits for name in names}, **settings)
     terms = [f"L{lag}.{name}" for name in data.causes for lag in range(1, lags + 1)]
-    test = wald(est, [f"{term}" for term in terms])
+    lost = [term for term in terms if term not in est.params.index]
+    if lost:
+        raise EstimationError(f"{lost[0]} says nothing beside other lags, so that it cannot be tested: leave it out.")
+    test = wald(est, np.eye(len(est.params))[[est.params.index.get_loc(term) for term in terms]])
     null = f"{', '.join(data.causes)} does not Granger-cause {data.effect}"
     return Granger(
         cause=", ".join(data.causes),

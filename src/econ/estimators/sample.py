@@ -47,12 +47,15 @@ class Aside:
         Codes of the entities of the panel, whole periods since its first one.
     rows : (n,) int
         Which of these rows are the sample's, in its order.
+    entities : Index
+        Levels of the entities' codes.
     """
 
     blocks: Mapping[str, Block]
     entity: np.ndarray
     tick: np.ndarray
     rows: np.ndarray
+    entities: pd.Index
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,6 +223,7 @@ def draw_sample(
             raise BadInputError(f"column {weights!r} has no weight above 0: expected one in every row that counts.")
         zeros = "weight 0 or missing" if (weight == 0).any() else "weight"
         needed[f"{weights} ({zeros})"] = np.where(weight > 0, weight, np.nan)
+    _refuse_long_lags(df, equation, columns, time, step)
     complete, notes = _complete(pd.DataFrame(needed, index=df.index))
     data, present = data[complete], df[complete]
     for name, category in variables.items():
@@ -284,7 +288,26 @@ def _aside(
         _refuse_extreme(df, values, keys)
         blocks[expression] = Block(tuple(values), np.column_stack(list(values.values())))
     tick, _calendar = _ticks(df, time, codes(df, time)[0], step)
-    return Aside(blocks, codes(df, entity)[0], tick, np.flatnonzero(complete))
+    code, entities = codes(df, entity)
+    return Aside(blocks, code, tick, np.flatnonzero(complete), entities)
+
+
+def _refuse_long_lags(
+    df: pd.DataFrame, equation: Equation, columns: Mapping[str, np.ndarray], time: str | None, step: int
+) -> None:
+    """Raise EstimationError where a lag has no value in any row, and say how many periods it would take."""
+    for shift in equation.shifts:
+        if shift.of not in df.columns or not np.isnan(np.asarray(columns[shift.name], float)).all():
+            continue
+        if df[shift.of].isna().all():
+            continue
+        when = np.unique(df[time].dropna())
+        gaps = np.unique(np.diff(when))
+        apart = f"; they are {gaps[0]:g} apart, pass step={gaps[0]:g}" if gaps.size == 1 and gaps[0] != step else ""
+        raise EstimationError(
+            f"{shift.name} has no value in any row: the panel has {when.size} periods of {time}, and order "
+            f"{shift.order} takes at least {shift.order + 1} without gaps{apart}; use a lower order or a longer panel."
+        )
 
 
 def _complete(needed: pd.DataFrame) -> tuple[np.ndarray, tuple[str, ...]]:
