@@ -611,3 +611,88 @@ def test_granger_of_the_command(command, tmp_path):
     ):
         code, _, err = command("granger", *args)
         assert (code, says in err) == (2, True), err
+
+
+# --- what reviews found -----------------------------------------------------------------------------------------------
+
+
+def test_continuously_updated_errors_are_those_of_its_estimates():
+    """60 panels of 60 units: mean error over spread near 1, where the plain covariance of GMM has half (9 % known)."""
+    estimates, errors = [], []
+    for seed in range(60):
+        est = fit(
+            simulated(seed, entities=60, periods=7),
+            "y ~ L.y + x",
+            gmm={"y": (2, 3), "x": (1, 2)},
+            collapse=True,
+            steps="cue",
+        )
+        if est.valid:
+            estimates.append(est.params["L1.y"])
+            errors.append(est.std_errors["L1.y"])
+    assert len(estimates) > 45
+    assert 0.65 < np.median(errors) / np.std(estimates) < 1.5
+
+
+def test_a_continuously_updated_estimate_far_away_is_not_valid(golden):
+    """On Arellano and Bond's firms the least criterion lies at L1.n = -5."""
+    data = golden("dpd_abdata_diff").data
+    est = fit(data, **{**BENCHMARK, "system": False}, steps="cue")
+    assert not est.valid
+    assert any("standard errors a" in note for note in est.notes)
+
+
+@pytest.mark.parametrize("transform", ["fd", "fod"])
+def test_what_does_not_change_is_dropped_once_transformed(transform):
+    """In orthogonal deviations 1e-17 is left of it, which is no regressor and no instrument."""
+    data = simulated(3, entities=40).assign(fixed=lambda d: d["id"].str[1:].astype(float) / 7)
+    options = {"gmm": {"y": (2, 3), "x": (1, 2)}, "system": False, "collapse": True, "transform": transform}
+    est = fit(data, "y ~ L.y + x + fixed", iv=["fixed"], **options)
+    without = fit(data, "y ~ L.y + x", **options)
+    assert any("fixed dropped: nothing is left once transformed" in note for note in est.notes)
+    assert_allclose(est.params, without.params, rtol=1e-10)
+    assert est.counts == without.counts
+
+
+@pytest.mark.parametrize("collapse", [True, False])
+def test_order_of_variables_does_not_matter_to_a_panel_var(collapse):
+    data = simulated(4, entities=80, periods=8)
+    rng = np.random.default_rng(0)
+    data.loc[(rng.random(len(data)) < 0.06) | (data["year"] == 1997), "x"] = np.nan
+    one, two = (
+        econ.panel_var(data, names, instruments=(2, 3), collapse=collapse, **KEYS) for names in (["y", "x"], ["x", "y"])
+    )
+    assert (one.nobs, one.instruments) == (two.nobs, two.instruments)
+    assert_allclose(two.params.loc[["y", "x"], one.params.columns], one.params, rtol=1e-8)
+    assert_allclose(two.std_errors.loc[["y", "x"], one.params.columns], one.std_errors, rtol=1e-7)
+
+
+def test_sets_have_names_of_their_own():
+    data = simulated(5, entities=60)
+    est = fit(
+        data,
+        "y ~ L.y + x",
+        gmm={"y": [(2, 3), Instruments(2, 2, equation="level")], "x": (1, 2)},
+        iv=[("z", "level"), ["z", "transformed"]],
+        collapse=True,
+    )
+    names = [name.removeprefix("hansen_difference_") for name in est.tests if name.startswith("hansen_difference_")]
+    assert {"gmm_y", "gmm_y_2", "gmm_x", "iv_z_level", "iv_z_transformed"} <= set(names)
+
+
+def test_more_mistakes():
+    data = simulated(1)
+    for call, says in (
+        (lambda: fit(data, "y ~ L(1/20).y", gmm={"y": (2, 3)}), "takes at least 8|has no value in any row"),
+        (lambda: fit(data.assign(year=data["year"] * 5), "y ~ L.y", gmm={"y": (2, 3)}), "pass step=5"),
+        (lambda: fit(data, "y ~ x", gmm={"y": (2, 3)}, cov="classical"), "cov='classical' is for one step"),
+        (lambda: fit(data, "y ~ x", gmm={"y": Instruments(2, 3, collapse="no")}), "has collapse='no'"),
+        (lambda: econ.panel_var(data, ["y", "x"], instruments="2", **KEYS), "instruments is '2'"),
+        (lambda: econ.panel_var(data, ["y", "x"], collapse="no", **KEYS), "collapse is 'no'"),
+        (lambda: econ.granger(data, "y ~ x", 1, "hnr", instruments=("a", 2), **KEYS), "has the lag 'a'"),
+        (lambda: econ.granger(data, "y ~ y", 1, "juodis", **KEYS), "both cause and effect"),
+        (lambda: econ.granger(data.assign(x=1.0), "x ~ y", 1, "juodis", **KEYS), "effect does not vary"),
+    ):
+        with pytest.raises(econ.EconError, match=says) as caught:
+            call()
+        assert "\n" not in str(caught.value)

@@ -295,3 +295,40 @@ def test_bootstrap_wants_a_balanced_panel():
         econ.panel_var(frame(y, x), ["y", "x"], transform="x", **KEYS)
     with pytest.raises(UsageError, match="lags is 0"):
         econ.panel_var(frame(y, x), ["y", "x"], lags=0, **KEYS)
+
+
+def test_the_cause_is_needed_in_its_lags_only():
+    """x missing in the last year costs no row: its lags are there."""
+    y, x = simulated(11)
+    x[:, -1] = np.nan
+    for method in ("dumitrescu-hurlin", "juodis"):
+        assert econ.granger(frame(y, x), "y ~ x", 1, method, **KEYS).nobs == 20 * 13
+
+
+def test_a_unit_whose_effect_is_constant_does_not_depend_on_the_constant():
+    """The jackknife's projection of such a unit takes its constant out and nothing else."""
+    y, x = simulated(12)
+    found = []
+    for constant in (0.0, 1.3):
+        y[3] = constant
+        found.append(half_panel_jackknife(y, x[:, :, None], 1))
+    assert_allclose(found[1].b, found[0].b, rtol=1e-10)
+
+
+def test_criteria_compare_the_same_units():
+    """Short units that only few lags leave alone do not enter: two lags are chosen, as the long ones say."""
+    rng = np.random.default_rng(0)
+    y = np.zeros((40, 60))
+    for t in range(2, 60):
+        y[:, t] = 0.8 * y[:, t - 2] + rng.normal(size=40)
+    y, x = y[:, 30:], rng.normal(size=(40, 30))
+    long = econ.granger(frame(y[:20], x[:20]), "y ~ x", "bic", max_lags=3, **KEYS).lags
+    y[20:, :22] = np.nan
+    assert econ.granger(frame(y, x), "y ~ x", "bic", "hnr", max_lags=3, **KEYS).lags == long == 2
+
+
+def test_causes_in_too_few_units_are_not_resampled():
+    y, x = simulated(13)
+    x[1:] = 0
+    with pytest.raises(EstimationError, match="too few units to resample"):
+        econ.granger(frame(y, x), "y ~ x", 1, "juodis", bootstrap=99, **KEYS)
