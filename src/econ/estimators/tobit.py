@@ -180,6 +180,13 @@ def likelihood_covariance(
     return V
 
 
+def in_log_sigma(V: np.ndarray, sigma: float) -> np.ndarray:
+    """(k + 1, k + 1) covariance of (b, log sigma) from that of (b, sigma), by the delta method."""
+    to_log = np.ones(len(V))
+    to_log[-1] = 1 / sigma
+    return V * np.outer(to_log, to_log)
+
+
 # --- the log-likelihood of a row ------------------------------------------------------------------------------------
 
 
